@@ -1,0 +1,35 @@
+PY := .venv/bin/python
+TURTLE := .venv/bin/turtle
+
+.PHONY: up down clean logs status test lint bench
+
+up: ## start the fleet on this machine and tell where to look
+	@sh deploy/bootstrap.sh control
+	@$(TURTLE) lab up
+
+down: ## stop everything; the data stays
+	@if [ -x $(TURTLE) ]; then $(TURTLE) lab down; else echo "Nothing was running."; fi
+
+clean: ## stop everything and forget it
+	@if [ -x $(TURTLE) ]; then $(TURTLE) lab clean; else echo "Nothing to forget."; fi
+
+logs: ## follow the logs of all processes
+	@$(TURTLE) lab logs --follow
+
+status: ## show what runs
+	@$(TURTLE) lab status
+
+test: ## the whole test suite, with servers of its own
+	@sh deploy/bootstrap.sh dev
+	@$(PY) -m pytest $(ARGS)
+
+lint: ## style, types, import rules
+	@sh deploy/bootstrap.sh dev
+	@$(PY) -m ruff check .
+	@$(PY) -c 'import tests.environment, mypy.__main__ as m; m.console_entry()' \
+		fleet tasks probes deploy turtle_site
+	@.venv/bin/lint-imports
+
+bench: ## measure against plain Celery
+	@sh deploy/bootstrap.sh dev
+	@$(PY) -m tests.benchmarks

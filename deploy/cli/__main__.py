@@ -1,0 +1,5 @@
+"""`python -m deploy.cli`: the same as `turtle`."""
+
+from deploy.cli import app
+
+app()

@@ -1,0 +1,230 @@
+"""Start, find and stop the lab's processes, each by its id and its time of birth."""
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+from pydantic import BaseModel, ConfigDict
+
+from deploy.lab.errors import LabError, NotReadyError
+from deploy.lab.files import private_log, tail
+from deploy.lab.waiting import wait_until
+
+#: A process id whose time of birth differs by more belongs to somebody else. The kernel's idea
+#: of a process' birth moves a little when the clock is set.
+SAME_BIRTH_S = 2.0
+
+_children: dict[int, "subprocess.Popen[bytes]"] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessSpec:
+    """A process to start: where it belongs, what runs, and where its output goes."""
+
+    site: str
+    name: str
+    command: tuple[str, ...]
+    log: Path
+    cwd: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+    address: str | None = None
+
+
+class ProcessRecord(BaseModel):
+    """A process that was started; `create_time` in seconds since 1970 tells reused ids apart.
+
+    `part_of` names the process that started it and looks after it, where the lab did not.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    pid: int
+    create_time: float
+    command: tuple[str, ...]
+    log: Path
+    address: str | None = None
+    part_of: str | None = None
+
+
+def start(spec: ProcessSpec) -> ProcessRecord:
+    """Start the process in a session of its own, output appended to its log.
+
+    Its files are readable by the owner only: Redis and Sentinel rewrite theirs, with passwords.
+    """
+    try:
+        with private_log(spec.log) as log:
+            child = subprocess.Popen(
+                spec.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=spec.cwd,
+                env=dict(spec.env),
+                start_new_session=True,
+                umask=0o077,
+            )
+        born = psutil.Process(child.pid).create_time()
+    except OSError as error:
+        raise LabError(f"cannot start {spec.name} at {spec.site}: {error}") from error
+    _children[child.pid] = child
+    return ProcessRecord(
+        pid=child.pid,
+        create_time=born,
+        command=spec.command,
+        log=spec.log,
+        address=spec.address,
+    )
+
+
+def find(record: ProcessRecord) -> psutil.Process | None:
+    """The running process of this record, or None when it has ended."""
+    if _is_reused(record):
+        return None
+    try:
+        process = psutil.Process(record.pid)
+    except psutil.NoSuchProcess:
+        return None
+    return process if _runs(process) else None
+
+
+def is_alive(record: ProcessRecord) -> bool:
+    """Whether the process still runs (a paused one does)."""
+    return find(record) is not None
+
+
+def listens(record: ProcessRecord) -> bool:
+    """Whether the process, or a child of it, listens at the record's address.
+
+    An answer alone proves little: it may come from another program that has the port.
+    """
+    process = find(record)
+    if process is None or record.address is None:
+        return False
+    wanted = record.address.rpartition(":")
+    return any(
+        (c.laddr.ip, str(c.laddr.port)) == (wanted[0], wanted[2])
+        for member in [process, *_descendants([process])]
+        for c in _listeners(member)
+    )
+
+
+def send(record: ProcessRecord, number: signal.Signals) -> bool:
+    """Send a signal; False when the process has already ended."""
+    process = find(record)
+    if process is None:
+        return False
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.send_signal(number)
+    return True
+
+
+def kill(record: ProcessRecord) -> None:
+    """End the process at once, as a crash does, and wait until it is gone."""
+    process = find(record)
+    if process is None:
+        return
+    process.kill()
+    _wait([process], deadline_s=10.0)
+
+
+def stop(records: Sequence[ProcessRecord], *, deadline_s: float = 15.0) -> None:
+    """End the processes: TERM, wait, then KILL what remains of them.
+
+    Their children are included, also those that outlived a process which ended earlier.
+    """
+    mains = [process for process in map(find, records) if process]
+    family = [*mains, *_descendants(mains), *_session_members(records)]
+    for process in mains:
+        _signal(process, signal.SIGTERM)
+        # A paused process takes no TERM before it goes on.
+        _signal(process, signal.SIGCONT)
+    _wait(mains, deadline_s=deadline_s)
+    left = [process for process in family if _runs(process)]
+    for process in left:
+        _signal(process, signal.SIGKILL)
+    still_there = _wait(left, deadline_s=10.0)
+    if still_there:
+        pids = ", ".join(str(process.pid) for process in still_there)
+        raise LabError(f"these processes did not end: {pids}")
+
+
+def ended_early(record: ProcessRecord, name: str) -> LabError:
+    """The error for a process that ended although it should serve."""
+    return LabError(f"{name} ended; the end of {record.log}:\n{tail(record.log)}")
+
+
+def base_environment(venv_bin: Path) -> dict[str, str]:
+    """This environment without settings meant for another box; the venv's programs come first."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("TURTLE_")}
+    kept["PATH"] = f"{venv_bin}{os.pathsep}{kept.get('PATH', os.defpath)}"
+    return kept
+
+
+def _descendants(mains: Iterable[psutil.Process]) -> list[psutil.Process]:
+    found: list[psutil.Process] = []
+    for process in mains:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.extend(process.children(recursive=True))
+    return found
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _listeners(process: psutil.Process) -> list[Any]:
+    try:
+        return [c for c in process.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+    except psutil.Error:
+        return []
+
+
+def _session_members(records: Sequence[ProcessRecord]) -> list[psutil.Process]:
+    """Processes in the sessions of these records, whether the leaders still live or not."""
+    sessions = {record.pid for record in records if not _is_reused(record)}
+    return [process for process in psutil.process_iter() if _session(process) in sessions]
+
+
+def _is_reused(record: ProcessRecord) -> bool:
+    """Whether the process id belongs to somebody else by now."""
+    try:
+        born = psutil.Process(record.pid).create_time()
+    except psutil.NoSuchProcess:
+        return False
+    return abs(born - record.create_time) > SAME_BIRTH_S
+
+
+def _session(process: psutil.Process) -> int | None:
+    try:
+        return os.getsid(process.pid)
+    except OSError:
+        return None
+
+
+def _signal(process: psutil.Process, number: signal.Signals) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.send_signal(number)
+
+
+def _wait(processes: Sequence[psutil.Process], *, deadline_s: float) -> list[psutil.Process]:
+    """Wait until all have ended; returns those that have not.
+
+    One that has ended but that nobody has collected yet counts as ended: some containers'
+    first process collects late or never.
+    """
+    with contextlib.suppress(NotReadyError):
+        wait_until(lambda: not any(map(_runs, processes)), deadline_s=deadline_s, what="their end")
+    for pid in [process.pid for process in processes]:
+        child = _children.get(pid)
+        if child is not None and child.poll() is not None:
+            del _children[pid]
+    return [process for process in processes if _runs(process)]

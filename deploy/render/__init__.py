@@ -1,0 +1,1 @@
+"""Pure functions from topology and addresses to the text of configuration files."""

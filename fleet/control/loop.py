@@ -1,0 +1,106 @@
+"""The control loop: relay at once when a run is accepted, reconcile every few seconds."""
+
+import logging
+import threading
+from datetime import UTC, datetime
+
+from django.db import DatabaseError, close_old_connections
+
+from fleet.control.broker_view import broker_answers, broker_away
+from fleet.control.clock import Every
+from fleet.ledger.store import LedgerStore
+from fleet.models import CONTROL_HOME
+from fleet.policy import routing
+from fleet.policy.errors import ConfigurationError, NetworkError
+from tasks import app
+from tasks.home.broker import RedisBroker
+from tasks.home.reconcile import Reconciler
+from tasks.home.relay import Relay
+from tasks.home.signer import Signer
+from tasks.settings import settings
+from tasks.signing import load_private_key
+from tasks.wake import Bell, relay_bell
+
+log = logging.getLogger(__name__)
+#: The longest wait without a bell; delayed runs become due in between.
+IDLE_S = 0.5
+EXPIRE_EVERY_S = 1.0
+VIEW_EVERY_S = 2.0
+RECONCILE_EVERY_S = 2.0
+#: Between two tries while the broker is away.
+AWAY_PAUSE_S = 1.0
+
+
+class ControlLoop:
+    """Observes, asks the policy, applies one step at a time. One process runs it."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+        config = settings()
+        if config.signing is None:
+            raise ConfigurationError(
+                "the control plane signs what it publishes: add a table [signing] with "
+                "private_key_file = '/data/secrets/control.key' to turtle.toml"
+            )
+        self._store = LedgerStore()
+        self._broker = RedisBroker(app, config.broker)
+        signer = Signer(CONTROL_HOME, load_private_key(config.signing.private_key_file))
+        self._relay = Relay(self._store, self._broker, signer)
+        self._reconciler = Reconciler(self._store, self._broker, self._relay)
+        self._bell = Bell(relay_bell(config.state_dir))
+        self._expire = Every(EXPIRE_EVERY_S)
+        self._view = Every(VIEW_EVERY_S)
+        self._reconcile = Every(RECONCILE_EVERY_S)
+        self._away = ""
+
+    def run(self) -> None:
+        """Step until `stop` is set. A step that fails is logged and tried again."""
+        log.info("control loop is ready")
+        more = False
+        while not self._stop.is_set():
+            if not more:
+                self._bell.wait(AWAY_PAUSE_S if self._away else IDLE_S)
+            try:
+                more = self.step(datetime.now(UTC))
+            except DatabaseError as error:
+                log.warning("database: %s; trying again", error)
+                close_old_connections()
+                more = False
+            except Exception:  # the boundary of the loop: say what it was, go on
+                log.exception("unexpected error in the control loop; trying again")
+                self._stop.wait(AWAY_PAUSE_S)
+                more = False
+        self._bell.close()
+
+    def step(self, now: datetime) -> bool:
+        """One round; True when there is more to publish at once."""
+        if self._expire.due():
+            self._store.expire_due(now)
+        try:
+            more = self._relay.step(now).more
+            if self._view.due():
+                broker_answers(self._broker.state(routing.all_queues(settings().sites)), now)
+            if self._reconcile.due():
+                self._report(self._reconciler.step(now))
+            self._back(now)
+        except NetworkError as error:
+            self._gone(str(error), now)
+            return False
+        return more
+
+    def _report(self, done: list[tuple[int, str]]) -> None:
+        for token, reason in done:
+            log.info("attempt with token %s: %s", token, reason)
+
+    def _back(self, now: datetime) -> None:
+        if self._away:
+            log.info("broker answers again")
+            self._away = ""
+
+    def _gone(self, reason: str, now: datetime) -> None:
+        if reason != self._away:
+            log.warning("%s", reason)
+        self._away = reason
+        broker_away(reason, now)
+        if self._reconcile.due():
+            self._reconciler.step(now, broker_readable=False)

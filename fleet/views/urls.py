@@ -1,0 +1,17 @@
+"""The addresses of the pages."""
+
+from django.urls import path
+
+from fleet.views import fleet, flower, runs
+
+urlpatterns = [
+    path("", fleet.dashboard, name="dashboard"),
+    path("fleet/fragment", fleet.fleet_fragment, name="fleet-fragment"),
+    path("runs/", runs.runs, name="runs"),
+    path("runs/<uuid:run_id>/", runs.run, name="run"),
+    path("runs/<uuid:run_id>/fragment", runs.run_fragment, name="run-fragment"),
+    path("runs/<uuid:run_id>/cancel", runs.cancel, name="run-cancel"),
+    path("runs/<uuid:run_id>/retry", runs.retry, name="run-retry"),
+    path("flower/", flower.flower, name="flower"),
+    path("flower/<path:path>", flower.flower, name="flower-page"),
+]

@@ -1,0 +1,139 @@
+"""The agent's loops and what they share."""
+
+import logging
+import threading
+from datetime import timedelta
+from typing import Any
+
+from fleet.policy.errors import StorageError
+from probes.agent.broker_view import BrokerView
+from probes.agent.health import serve
+from probes.agent.home import SiteHome
+from probes.agent.links import measure
+from probes.agent.loops import Loop
+from probes.agent.reporter import Reporter, utc_now
+from probes.host import host_metrics
+from tasks.box import Box
+from tasks.settings import FleetSettings
+from tasks.wake import Bell, agent_bell
+from tasks.wire import Heartbeat
+
+log = logging.getLogger(__name__)
+OBSERVE_EVERY_S = 5.0
+#: Home and orphans are looked at this often even if nobody rings.
+LOOK_EVERY_S = 1.0
+#: While another site works on a run of this home, the news of it is asked for this often.
+MAIL_EVERY_S = 0.25
+CLAIMS_KEPT = timedelta(days=7)
+CLEAN_EVERY_S = 3600.0
+
+
+class Agent:
+    """Reports, observes and, where the site is a home, relays and reconciles."""
+
+    def __init__(self, settings: FleetSettings, stop: threading.Event) -> None:
+        self._settings = settings
+        self._stop = stop
+        self._box = Box(settings)
+        self._bell = Bell(agent_bell(settings.state_dir))
+        self._home_bell = threading.Event()
+        self._report_bell = threading.Event()
+        self._observed: dict[str, dict[str, Any]] = {"host": {}, "links": {}, "broker": {}}
+        self._broker = BrokerView(settings.broker)
+        self._reporter = Reporter(self._box, settings.control) if settings.control else None
+        self._home = SiteHome(self._box, settings.signing) if self._has_home() else None
+
+    def _has_home(self) -> bool:
+        """The control plane's own box signs in another process."""
+        return self._settings.signing is not None and self._settings.site in self._settings.homes
+
+    def run(self) -> None:
+        """Work until `stop` is set, then send what is left."""
+        server = serve(self._settings.agent_address, self._health)
+        loops = [
+            Loop("listen", self._listen, self._stop),
+            Loop("observe", self._observe, self._stop),
+            Loop("orphans", self._orphans, self._stop),
+            Loop("clean", self._clean, self._stop),
+        ]
+        if self._reporter is not None:
+            loops.append(Loop("report", self._report, self._stop))
+        if self._home is not None:
+            loops.append(Loop("home", self._run_home, self._stop))
+        for loop in loops:
+            loop.start()
+        log.info("agent of %s@%s is ready", self._settings.box, self._settings.site)
+        self._stop.wait()
+        self._report_bell.set()
+        self._home_bell.set()
+        for loop in loops:
+            loop.join(timeout=12)
+        server.shutdown()
+        self._bell.close()
+
+    def _health(self) -> dict[str, Any]:
+        return {"site": self._settings.site, "box": self._settings.box, "status": "ok"}
+
+    def _listen(self) -> None:
+        if self._bell.wait(LOOK_EVERY_S):
+            self._report_bell.set()
+            self._home_bell.set()
+
+    def _report(self) -> None:
+        assert self._reporter is not None  # noqa: S101 - only started with one
+        wants_mail = self._home is not None and self._home.awaits_others()
+        more, mail = self._reporter.send(self._heartbeat, wants_mail=wants_mail)
+        if mail and self._home is not None:
+            self._home.take_mail(mail)
+            self._home_bell.set()
+        if not more:
+            pause_s = MAIL_EVERY_S if wants_mail else LOOK_EVERY_S
+            self._report_bell.wait(min(pause_s, self._reporter.seconds_to_beat()))
+            self._report_bell.clear()
+
+    def _run_home(self) -> None:
+        assert self._home is not None  # noqa: S101 - only started with one
+        self._home.step()
+        self._home_bell.wait(LOOK_EVERY_S)
+        self._home_bell.clear()
+
+    def _orphans(self) -> None:
+        """Notice within a second that a worker's process ended in a task."""
+        lost = self._box.claims.lose_orphans(utc_now())
+        for run_id in lost:
+            log.warning("run %s: its worker process ended", run_id)
+        if lost:
+            self._report_bell.set()
+            self._home_bell.set()
+        self._stop.wait(LOOK_EVERY_S)
+
+    def _observe(self) -> None:
+        self._observed["host"] = host_metrics(self._settings.state_dir)
+        self._observed["broker"] = self._broker.read()
+        self._observed["links"] = measure(self._settings.peers)
+        self._stop.wait(OBSERVE_EVERY_S)
+
+    def _clean(self) -> None:
+        self._box.claims.forget_before(utc_now() - CLAIMS_KEPT)
+        self._box.workers.sign_out_ended(utc_now() - CLAIMS_KEPT)
+        self._stop.wait(CLEAN_EVERY_S)
+
+    def _heartbeat(self) -> Heartbeat:
+        return Heartbeat(
+            at=utc_now(),
+            workers=self._box.workers.states(),
+            running=[(row["run_id"], row["token"]) for row in self._box.claims.running()],
+            host=self._observed["host"],
+            links=self._observed["links"],
+            broker=self._observed["broker"],
+            pending=self._box.entries.pending(),
+            trouble=self._trouble(),
+        )
+
+    def _trouble(self) -> str:
+        """Why this box cannot take work: it tries to write its journal."""
+        try:
+            self._box.database.probe()
+        except StorageError as error:
+            return str(error)[:300]
+        return ""

@@ -1,0 +1,1 @@
+"""Client of an OpenWrt router's ubus JSON-RPC: pure request builder and decoders."""

@@ -1,0 +1,1 @@
+"""Client of a UniFi OS console: pure request builder and decoders, one thin transport."""

@@ -1,0 +1,1 @@
+"""What a home does with its runs: relay and reconcile, over one small store interface."""

@@ -1,0 +1,114 @@
+"""The broker as a home sees it: depths, what is in it, and publishing in one round trip."""
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from fleet.policy.envelope import header
+from fleet.policy.errors import NetworkError
+from tasks.broker import master_client
+from tasks.home.signer import Signed
+from tasks.settings import BrokerSettings
+
+UNACKED_KEY = "unacked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerState:
+    """Messages waiting by queue, and taken but unacknowledged in all."""
+
+    depths: dict[str, int]
+    unacked: int
+    master: str
+
+
+class RedisBroker:
+    """Publishes through kombu, asks Redis itself for the rest.
+
+    Every method raises NetworkError when no master answers; nothing is then known about what
+    was published.
+    """
+
+    def __init__(self, app: Celery, broker: BrokerSettings) -> None:
+        self._app = app
+        self._redis = master_client(broker)
+
+    def depths(self, queues: Sequence[str]) -> dict[str, int]:
+        """Messages waiting in each queue, in one round trip."""
+        with _translated():
+            pipeline = self._redis.pipeline(transaction=False)
+            for queue in queues:
+                pipeline.llen(queue)
+            return dict(zip(queues, pipeline.execute(), strict=True))
+
+    def state(self, queues: Sequence[str]) -> BrokerState:
+        """Depths, what is unacknowledged, and who is master."""
+        depths = self.depths(queues)
+        with _translated():
+            host, port = self._redis.connection_pool.get_master_address()
+            unacked = int(self._redis.hlen(UNACKED_KEY))
+        return BrokerState(depths=depths, unacked=unacked, master=f"{host}:{port}")
+
+    def tokens(self, queues: Sequence[str]) -> set[int]:
+        """The tokens of all messages in these queues and among the unacknowledged.
+
+        The windows are small, so this reads a few hundred messages at most.
+        """
+        with _translated():
+            pipeline = self._redis.pipeline(transaction=False)
+            for queue in queues:
+                pipeline.lrange(queue, 0, -1)
+            pipeline.hvals(UNACKED_KEY)
+            *lists, unacked = pipeline.execute()
+        messages = [json.loads(text) for waiting in lists for text in waiting]
+        messages += [json.loads(text)[0] for text in unacked]
+        return {token for token in map(_token, messages) if token is not None}
+
+    def publish(self, batch: Sequence[Signed]) -> None:
+        """Publish signed attempts; all of them, or an error after which some may be there."""
+        with _translated(), self._app.producer_or_acquire() as producer, producer.batch() as pipe:
+            for signed in batch:
+                self._publish_one(producer, signed)
+            del pipe
+
+    def _publish_one(self, producer: Any, signed: Signed) -> None:
+        envelope = signed.envelope
+        headers, properties, body, _sent = self._app.amqp.as_task_v2(
+            envelope.id,
+            envelope.task,
+            envelope.args,
+            envelope.kwargs,
+            ignore_result=True,
+            group_id=signed.group_id or None,
+            argsrepr=signed.args_repr,
+            kwargsrepr=signed.kwargs_repr,
+        )
+        producer.publish(
+            body,
+            exchange="",
+            routing_key=envelope.queue,
+            serializer="json",
+            delivery_mode=2,
+            headers={**headers, "turtle": header(envelope, signed.signature)},
+            **properties,
+        )
+
+
+def _token(message: Any) -> int | None:
+    turtle = message.get("headers", {}).get("turtle") if isinstance(message, dict) else None
+    token = turtle.get("token") if isinstance(turtle, dict) else None
+    return token if isinstance(token, int) else None
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, OperationalError, OSError) as error:
+        raise NetworkError(f"broker: {error}") from error
