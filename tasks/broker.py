@@ -73,12 +73,14 @@ def sentinel_client(broker: BrokerSettings) -> Sentinel:
     for address in broker.sentinels:
         host, _, port = address.rpartition(":")
         addresses.append((host, int(port)))
-    return Sentinel(addresses, sentinel_kwargs=sentinel_kwargs(broker))
+    return Sentinel(  # type: ignore[no-untyped-call]
+        addresses, sentinel_kwargs=sentinel_kwargs(broker)
+    )
 
 
 def master_client(broker: BrokerSettings) -> redis.Redis:
     """A client of whichever Redis is master; it asks the Sentinels at every reconnect."""
-    master: redis.Redis = sentinel_client(broker).master_for(
+    master: redis.Redis = sentinel_client(broker).master_for(  # type: ignore[no-untyped-call]
         broker.master_name,
         username=broker.username,
         password=broker.password(),

@@ -127,7 +127,7 @@ def _contract(app: Celery, name: str) -> TaskContract:
     contract = getattr(task, "contract", None)
     if contract is None:
         contract = task_contracts(app)[routing.known("task", name, task_contracts(app))]
-    return contract  # type: ignore[no-any-return]
+    return contract
 
 
 def _arguments(

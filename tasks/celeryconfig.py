@@ -29,7 +29,7 @@ broker_connection_timeout = 2
 task_acks_late = True
 task_reject_on_worker_lost = True
 task_ignore_result = True
-result_backend = None
+result_backend = "tasks.backend:NoResults"
 task_serializer = "json"
 accept_content = ["json"]
 event_serializer = "json"
@@ -42,6 +42,7 @@ task_queues = {
 }
 
 worker_prefetch_multiplier = 1
+worker_disable_prefetch = True
 worker_send_task_events = True
 worker_hijack_root_logger = True
 worker_cancel_long_running_tasks_on_connection_loss = False

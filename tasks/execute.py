@@ -17,7 +17,7 @@ from fleet.policy.json_values import without_nul
 from fleet.policy.routing import split_queue
 from tasks.box import Box, own_box
 from tasks.context import CurrentRun, set_current_run
-from tasks.journal import ClaimVerdict
+from tasks.journal import ClaimResult, ClaimVerdict
 from tasks.results import keep
 from tasks.signing import is_valid
 from tasks.wire import Outcome, OutcomeStatus
@@ -123,9 +123,28 @@ def _claim(execution: _Execution) -> None:
         # Not requeued here: its home finds it missing and publishes it again, at a calmer pace.
         box.report_trouble(str(error))
         raise Reject(str(error), requeue=False) from error
+    if result.verdict is ClaimVerdict.CLAIMED:
+        box.ring_agent()
+        return
+    if result.verdict is not ClaimVerdict.DONE:
+        _record_repeat(execution, result)
     box.ring_agent()
-    if result.verdict is not ClaimVerdict.CLAIMED:
-        raise Reject(f"not run: {result.verdict.value}; {result.reason}", requeue=False)
+    raise Reject(f"not run: {result.verdict.value}; {result.reason}", requeue=False)
+
+
+def _record_repeat(execution: _Execution, result: ClaimResult) -> None:
+    """A copy of a message that was seen before: the broker's, or somebody's who kept one."""
+    execution.box.entries.record_refusal(
+        datetime.now(UTC),
+        run_id=execution.envelope.id,
+        token=execution.envelope.token,
+        task=execution.envelope.task,
+        worker_id=execution.worker_id,
+        payload={
+            "refusal": Refusal.REPLAYED.value,
+            "detail": f"{result.verdict.value}; {result.reason}",
+        },
+    )
 
 
 def _run(execution: _Execution, task: "FleetTask") -> tuple[Outcome, str]:

@@ -1,5 +1,6 @@
 """What leaves the site of a result: all of it, or digest, size, summary and place."""
 
+import json
 import os
 from dataclasses import dataclass
 from hashlib import sha256
@@ -38,13 +39,8 @@ def keep(settings: FleetSettings, run_id: str, place: ResultPlace, returned: Any
     cannot be written.
     """
     value = returned.value if isinstance(returned, Summarised) else returned
-    try:
-        if too_deep(value):
-            raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
-        value = without_nul(value)
-        content = canonical_json(value)
-    except (TypeError, ValueError) as error:
-        raise FleetError(f"the task returned something that is not JSON: {error}") from error
+    content = _content(value)
+    value = json.loads(content)
     local = place is ResultPlace.LOCAL
     if not local and len(content) <= settings.limits.max_result_bytes:
         return KeptResult(value, None)
@@ -53,6 +49,16 @@ def keep(settings: FleetSettings, run_id: str, place: ResultPlace, returned: Any
     else:
         summary = _shape(value) if local else content[:SUMMARY_CHARS].decode(errors="ignore")
     return KeptResult(None, _store(settings, run_id, content, summary))
+
+
+def _content(value: Any) -> bytes:
+    """The value as canonical JSON, in the form that every database can store."""
+    if too_deep(value):
+        raise FleetError(f"the task's result is nested more than {MAX_DEPTH} levels deep")
+    try:
+        return canonical_json(without_nul(value))
+    except (TypeError, ValueError) as error:
+        raise FleetError(f"the task returned something that is not JSON: {error}") from error
 
 
 def _shape(value: Any) -> str:

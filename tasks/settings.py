@@ -95,7 +95,7 @@ class HomeSettings(_Table):
 
     public_key: str = Field(
         description="Ed25519 public key of the home, base64 of its 32 bytes",
-        examples=["MCowBQYDK2VwAyEA..."],
+        examples=["gYpxjM3tB5wUzT3q0cFOu0pYB2b1KaZJmFQhPZ0u2ew="],
     )
     number: int = Field(description="Number of the home, part of its tokens", ge=0, le=255)
 

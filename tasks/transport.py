@@ -35,13 +35,13 @@ class RedialingSSLConnection(_Redial, SentinelManagedSSLConnection):
     """The same over TLS."""
 
 
-class RecordingQoS(QoS):  # type: ignore[misc]
+class RecordingQoS(QoS):
     """Records a taken message on whichever master answers."""
 
     def append(self, message: Any, delivery_tag: str) -> None:
         for attempt in range(1, RECORD_TRIES + 1):
             try:
-                super().append(message, delivery_tag)
+                super().append(message, delivery_tag)  # type: ignore[no-untyped-call]
             except self.channel.connection_errors:
                 if attempt == RECORD_TRIES:
                     raise
@@ -50,13 +50,13 @@ class RecordingQoS(QoS):  # type: ignore[misc]
                 return
 
 
-class FleetChannel(SentinelChannel):  # type: ignore[misc]
+class FleetChannel(SentinelChannel):
     QoS = RecordingQoS
     connection_class = RedialingConnection
-    connection_class_ssl = RedialingSSLConnection
+    connection_class_ssl = RedialingSSLConnection  # type: ignore[assignment]
 
 
-class FleetTransport(SentinelTransport):  # type: ignore[misc]
+class FleetTransport(SentinelTransport):
     """Used for every `sentinel://` URL of this process."""
 
     Channel = FleetChannel

@@ -30,7 +30,7 @@ def package_version() -> str:
         return "unpackaged"
 
 
-@celeryd_after_setup.connect
+@celeryd_after_setup.connect  # type: ignore[untyped-decorator]
 def choose_queues(sender: str, instance: Any, **_: Any) -> None:
     """Without `-Q` a worker serves the queues of the capabilities of its box."""
     capabilities = settings().capabilities
@@ -45,7 +45,7 @@ def choose_queues(sender: str, instance: Any, **_: Any) -> None:
         queues.select(routing.queues_of_worker(capabilities, settings().site))
 
 
-@worker_ready.connect
+@worker_ready.connect  # type: ignore[untyped-decorator]
 def sign_in(sender: Any, **_: Any) -> None:
     """Write this worker into the journal, where the agent finds it."""
     controller = sender.controller

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 DEADLINE_S = 30.0
 
@@ -34,22 +35,50 @@ def server(bin_dir: Path) -> Iterator[str]:
     user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
     if os.geteuid() == 0:
         shutil.chown(folder, user, user)
-    run_as = {"user": user, "group": user} if os.geteuid() == 0 else {}
+    run_as: dict[str, Any] = {"user": user, "group": user} if os.geteuid() == 0 else {}
     password = secrets.token_urlsafe(16)
     password_file = folder / "password"
     password_file.write_text(password, encoding="utf-8")
     if os.geteuid() == 0:
         shutil.chown(password_file, user, user)
     subprocess.run(
-        [bin_dir / "initdb", "-D", folder / "data", "-U", "turtle", "-A", "scram-sha-256",
-         f"--pwfile={password_file}", "-N", "--locale=C.UTF-8", "-E", "UTF8"],
-        check=True, stdout=subprocess.DEVNULL, cwd=folder, **run_as,
+        [
+            str(bin_dir / "initdb"),
+            "-D",
+            str(folder / "data"),
+            "-U",
+            "turtle",
+            "-A",
+            "scram-sha-256",
+            f"--pwfile={password_file}",
+            "-N",
+            "--locale=C.UTF-8",
+            "-E",
+            "UTF8",
+        ],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        cwd=folder,
+        **run_as,
     )
     port = free_port()
     process = subprocess.Popen(
-        [bin_dir / "postgres", "-D", folder / "data", "-h", "127.0.0.1", "-p", str(port),
-         "-k", folder, "-F"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, **run_as,
+        [
+            str(bin_dir / "postgres"),
+            "-D",
+            str(folder / "data"),
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(port),
+            "-k",
+            str(folder),
+            "-F",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=folder,
+        **run_as,
     )
     try:
         wait_for(port)

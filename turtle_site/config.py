@@ -69,7 +69,7 @@ class ControlPlaneSettings(BaseSettings):
 def load_control_plane() -> ControlPlaneSettings:
     """Read and check the table; raises ConfigurationError with one line a mistake."""
     try:
-        return ControlPlaneSettings()  # type: ignore[call-arg]  # filled from file and environment
+        return ControlPlaneSettings()
     except ValidationError as error:
         fields = ControlPlaneSettings.model_fields
         lines = [

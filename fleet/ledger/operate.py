@@ -38,9 +38,9 @@ def _operate(run_id: UUID | str, event: RunEvent, who: str, why: str) -> TaskRun
         run = TaskRun.objects.get(pk=run_id)
         if run.home != CONTROL_HOME:
             return _ask_home(run, event, who, why)
-        was_running = run.status == RunStatus.RUNNING
+        was_out = run.open_attempt
         if move(run, event, now=datetime.now(UTC), why=why, who=who, changes=_changes(run, event)):
-            if event is RunEvent.CANCEL and was_running:
+            if event is RunEvent.CANCEL and was_out:
                 transaction.on_commit(partial(stop_on_worker, str(run.pk)))
             return run
     raise RuntimeError(f"run {run_id} changed {TRIES} times while it was being changed")

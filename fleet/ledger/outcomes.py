@@ -7,6 +7,7 @@ finished; anything else is kept with its attempt as a stale result.
 import random
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from fleet.ledger.loss import lose_run
@@ -89,7 +90,7 @@ def _fail(run: TaskRun, entry: Entry, outcome: Outcome) -> None:
         jitter=random.random(),  # noqa: S311
         asked_delay_s=outcome.asked_delay_s,
     )
-    changes = {"error": error, "worker_id": entry.worker_id}
+    changes: dict[str, Any] = {"error": error, "worker_id": entry.worker_id}
     if decision.event is RunEvent.RETRY_LATER:
         changes |= {"run_after": entry.at + timedelta(seconds=decision.delay_s)}
     why = f"{error.get('kind', 'error')}: {error.get('message', '')}"[:150]

@@ -1,8 +1,7 @@
 """The ledger as a home's store: the control plane's side of relay and reconcile."""
 
-import time
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 from django.db.models import F, Q
@@ -14,10 +13,11 @@ from fleet.models import CONTROL_HOME, Attempt, TaskRun, Worker
 from fleet.policy.dispatch import Supply
 from fleet.policy.effects import EffectClass
 from fleet.policy.liveness import Liveness
+from fleet.policy.routing import split_queue
 from fleet.policy.states import OPEN_ATTEMPTS, AttemptStatus, RunEvent, RunStatus
 from tasks.home.store import Dispatch, DueRun, OpenAttempt
 
-SUPPLY_FRESH_S = 1.0
+SUPPLY_FRESH = timedelta(seconds=1)
 
 
 class LedgerStore:
@@ -28,7 +28,7 @@ class LedgerStore:
     def __init__(self) -> None:
         self._tokens = Tokens()
         self._supply: list[Supply] = []
-        self._supply_until = float("-inf")
+        self._supply_at: datetime | None = None
 
     def expire_due(self, now: datetime) -> int:
         stale = TaskRun.objects.filter(
@@ -39,28 +39,35 @@ class LedgerStore:
             for run in stale
         )
 
-    def due(self, now: datetime, limit: int) -> list[DueRun]:
-        rows = (
-            TaskRun.objects.filter(
-                Q(run_after__isnull=True) | Q(run_after__lte=now),
-                Q(expires_at__isnull=True) | Q(expires_at__gt=now),
-                home=CONTROL_HOME,
-                status=RunStatus.READY.value,
-                open_attempt=False,
-            )
-            .order_by("-priority", "enqueued_at")
-            .values_list("id", "capability", "site", "effect")[:limit]
+    def due(self, now: datetime, limit: int, without: Collection[tuple[str, str]]) -> list[DueRun]:
+        rows = TaskRun.objects.filter(
+            Q(run_after__isnull=True) | Q(run_after__lte=now),
+            Q(expires_at__isnull=True) | Q(expires_at__gt=now),
+            home=CONTROL_HOME,
+            status=RunStatus.READY.value,
+            open_attempt=False,
         )
+        for capability, site in without:
+            rows = rows.exclude(capability=capability, site=site)
+        chosen = rows.order_by("-priority", "enqueued_at").only(
+            "id", "capability", "site", "effect", "token"
+        )[:limit]
         return [
-            DueRun(run_id=str(i), capability=c, site=s, effect=EffectClass(e))
-            for i, c, s, e in rows
+            DueRun(
+                run_id=str(run.pk),
+                capability=run.capability,
+                site=run.site,
+                effect=EffectClass(run.effect),
+                last_site=_unclaimed_site(run),
+            )
+            for run in chosen
         ]
 
     def supply(self, now: datetime) -> list[Supply]:
         """Read at most once a second: workers come and go more slowly than runs."""
-        if time.monotonic() >= self._supply_until:
+        if self._supply_at is None or abs(now - self._supply_at) >= SUPPLY_FRESH:
             self._supply = self._live_workers(now)
-            self._supply_until = time.monotonic() + SUPPLY_FRESH_S
+            self._supply_at = now
         return self._supply
 
     def _live_workers(self, now: datetime) -> list[Supply]:
@@ -147,6 +154,15 @@ class LedgerStore:
         attempt = Attempt.objects.select_related("run").get(token=token)
         if attempt.run.token == token and attempt.run.status == RunStatus.RUNNING:
             lose_run(attempt.run, why, now, who="ledger")
+
+
+def _unclaimed_site(run: TaskRun) -> str:
+    """Where a class D run was published before and may still lie: nowhere else may it start."""
+    if run.effect != EffectClass.D or not run.token:
+        return ""
+    queues = Attempt.objects.filter(token=run.token, started_at__isnull=True)
+    queue = queues.values_list("queue_name", flat=True).first()
+    return split_queue(queue)[1] or "" if queue else ""
 
 
 def _dispatch(attempt: Attempt, run: TaskRun) -> Dispatch:

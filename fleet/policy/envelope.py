@@ -7,8 +7,9 @@ from enum import StrEnum
 from typing import Any
 
 VERSION = 1
-#: An envelope is good for a day; an attempt that is still wanted then is signed again.
-DELIVERY_TTL_MS = 24 * 3600 * 1000
+#: An envelope is good for half a day; an attempt that is still wanted then is signed again.
+#: Shorter than the broker's visibility timeout: what Redis hands out a second time is refused.
+DELIVERY_TTL_MS = 12 * 3600 * 1000
 #: Clocks of two sites may differ by this much.
 CLOCK_SKEW_MS = 60_000
 

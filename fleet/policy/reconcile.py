@@ -27,9 +27,9 @@ class Action(StrEnum):
 class Observed:
     """An attempt under way.
 
-    `in_broker` is None when the broker could not be read. Ages are seconds: `published_age_s`
-    since the last publication (or the creation, before the first), `seen_age_s` since an agent
-    last said that it was being worked on.
+    `in_broker`: it waits in a queue; None when the broker could not be read. Ages are seconds:
+    `published_age_s` since the last publication (or the creation, before the first),
+    `seen_age_s` since an agent last said that it was being worked on.
     """
 
     status: AttemptStatus

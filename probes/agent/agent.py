@@ -41,11 +41,14 @@ class Agent:
         self._observed: dict[str, dict[str, Any]] = {"host": {}, "links": {}, "broker": {}}
         self._broker = BrokerView(settings.broker)
         self._reporter = Reporter(self._box, settings.control) if settings.control else None
-        self._home = SiteHome(self._box, settings.signing) if self._has_home() else None
+        self._home = self._own_home()
 
-    def _has_home(self) -> bool:
-        """The control plane's own box signs in another process."""
-        return self._settings.signing is not None and self._settings.site in self._settings.homes
+    def _own_home(self) -> SiteHome | None:
+        """The control plane's own box has none: its control loop signs in another process."""
+        signing = self._settings.signing
+        if signing is None or self._settings.site not in self._settings.homes:
+            return None
+        return SiteHome(self._box, signing)
 
     def run(self) -> None:
         """Work until `stop` is set, then send what is left."""

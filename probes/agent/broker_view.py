@@ -23,8 +23,8 @@ class BrokerView:
     def read(self) -> dict[str, Any]:
         """Master, this site's role and how far behind it is; `error` when Sentinel is silent."""
         try:
-            state = self._sentinel.sentinel_master(self._broker.master_name)
-            replicas = self._sentinel.sentinel_slaves(self._broker.master_name)
+            state: Any = self._sentinel.sentinel_master(self._broker.master_name)
+            replicas: Any = self._sentinel.sentinel_slaves(self._broker.master_name)
         except (RedisError, OSError) as error:
             return {"error": f"own Sentinel: {type(error).__name__}"}
         view: dict[str, Any] = {

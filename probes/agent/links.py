@@ -20,7 +20,9 @@ def _one(address: Address) -> dict[str, Any]:
     at = datetime.now(UTC).isoformat()
     host, _, port = address.rpartition(":")
     try:
-        found = link_latency(host, int(port), count=SAMPLES, timeout_s=TIMEOUT_S, interval_s=0.02)
+        found: dict[str, Any] = link_latency(
+            host, int(port), count=SAMPLES, timeout_s=TIMEOUT_S, interval_s=0.02
+        )
     except FleetError as error:
         return {"median_ms": None, "loss": 1.0, "error": str(error)[:200], "at": at}
     loss = found["lost"] / found["sent"]

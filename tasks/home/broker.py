@@ -51,23 +51,22 @@ class RedisBroker:
         """Depths, what is unacknowledged, and who is master."""
         depths = self.depths(queues)
         with _translated():
-            host, port = self._redis.connection_pool.get_master_address()
+            pool: Any = self._redis.connection_pool
+            host, port = pool.get_master_address()
             unacked = int(self._redis.hlen(UNACKED_KEY))
         return BrokerState(depths=depths, unacked=unacked, master=f"{host}:{port}")
 
-    def tokens(self, queues: Sequence[str]) -> set[int]:
-        """The tokens of all messages in these queues and among the unacknowledged.
+    def waiting(self, queues: Sequence[str]) -> set[int]:
+        """The tokens of the messages that wait in these queues: a few hundred at most.
 
-        The windows are small, so this reads a few hundred messages at most.
+        What a worker has taken does not count. It is claimed within moments, and if it is not,
+        the worker is gone: Redis would hand it out again only after the visibility timeout.
         """
         with _translated():
             pipeline = self._redis.pipeline(transaction=False)
             for queue in queues:
                 pipeline.lrange(queue, 0, -1)
-            pipeline.hvals(UNACKED_KEY)
-            *lists, unacked = pipeline.execute()
-        messages = [json.loads(text) for waiting in lists for text in waiting]
-        messages += [json.loads(text)[0] for text in unacked]
+            messages = [json.loads(text) for texts in pipeline.execute() for text in texts]
         return {token for token in map(_token, messages) if token is not None}
 
     def publish(self, batch: Sequence[Signed]) -> None:

@@ -16,6 +16,7 @@ _ROW = HomeRunRow.__table__.c  # type: ignore[attr-defined]
 REASON_CHARS = 300
 #: What the control plane is shown of the arguments of a task whose data stays at the site.
 KEPT = "kept at the site"
+_AGAIN = {"run_after": None, "expires_at": None, "error": None}
 
 
 def move(
@@ -38,6 +39,7 @@ def move(
         "reason": why[:REASON_CHARS],
         **_ends(after, now),
         **_attempt(event),
+        **(_AGAIN if event is RunEvent.RETRY else {}),
         **_again(event),
         **changes,
     }

@@ -1,13 +1,14 @@
 """A site's journal as a home's store: runs that programs on LAN boxes enqueued."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, or_, select, update
+from sqlalchemy import Connection, RowMapping, and_, not_, or_, select, update
 
 from fleet.policy.dispatch import Supply
 from fleet.policy.effects import AfterLoss, EffectClass, after_lost_attempt
+from fleet.policy.routing import split_queue
 from fleet.policy.states import ATTEMPT_AFTER, AttemptStatus, RunEvent, RunStatus
 from fleet.policy.tokens import make_token
 from tasks.home.journal_rows import move
@@ -57,18 +58,18 @@ class JournalStore:
                 )
         return len(rows)
 
-    def due(self, now: datetime, limit: int) -> list[DueRun]:
+    def due(self, now: datetime, limit: int, without: Collection[tuple[str, str]]) -> list[DueRun]:
+        ready = _SELECT.where(
+            _ROW.status == RunStatus.READY.value,
+            _ROW.open_attempt.is_(False),
+            or_(_ROW.run_after.is_(None), _ROW.run_after <= now),
+            or_(_ROW.expires_at.is_(None), _ROW.expires_at > now),
+            *(not_(and_(_ROW.capability == c, _ROW.site == s)) for c, s in without),
+        )
         with self._database.read() as connection:
             rows = (
                 connection.execute(
-                    _SELECT.where(
-                        _ROW.status == RunStatus.READY.value,
-                        _ROW.open_attempt.is_(False),
-                        or_(_ROW.run_after.is_(None), _ROW.run_after <= now),
-                        or_(_ROW.expires_at.is_(None), _ROW.expires_at > now),
-                    )
-                    .order_by(_ROW.priority.desc(), _ROW.enqueued_at)
-                    .limit(limit)
+                    ready.order_by(_ROW.priority.desc(), _ROW.enqueued_at).limit(limit)
                 )
                 .mappings()
                 .all()
@@ -79,6 +80,7 @@ class JournalStore:
                 capability=row["capability"],
                 site=row["site"],
                 effect=EffectClass(row["effect"]),
+                last_site=_unclaimed_site(row),
             )
             for row in rows
         ]
@@ -105,6 +107,7 @@ class JournalStore:
             "attempt_queue": queue,
             "published_at": None,
             "times_published": 0,
+            "worker_site": "",
             "seen_at": None,
             "attempt_status": AttemptStatus.CREATED.value,
             "reason": "",
@@ -187,6 +190,12 @@ def lose_row(connection: Connection, row: RowMapping, why: str, now: datetime, w
         who,
         attempt_status=ATTEMPT_AFTER[event].value,
     )
+
+
+def _unclaimed_site(row: RowMapping) -> str:
+    """Where a class D run was published before and may still lie: nowhere else may it start."""
+    unclaimed = row["effect"] == EffectClass.D.value and row["token"] and not row["worker_site"]
+    return split_queue(row["attempt_queue"])[1] or "" if unclaimed else ""
 
 
 def _one(connection: Connection, run_id: str) -> RowMapping | None:

@@ -38,7 +38,7 @@ class Reconciler:
 
     def _tokens(self, attempts: Sequence[OpenAttempt]) -> set[int]:
         waiting = {a.queue for a in attempts if a.status is not AttemptStatus.RUNNING}
-        return self._broker.tokens(sorted(waiting)) if waiting else set()
+        return self._broker.waiting(sorted(waiting)) if waiting else set()
 
 
 def _observed(attempt: OpenAttempt, in_broker: set[int] | None, now: datetime) -> Observed:

@@ -1,6 +1,5 @@
 """The relay: from accepted to published, keeping the broker's window short."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +18,7 @@ class Broker(Protocol):
     """The part of the broker that a home needs; every call may raise NetworkError."""
 
     def depths(self, queues: Sequence[str]) -> dict[str, int]: ...
-    def tokens(self, queues: Sequence[str]) -> set[int]: ...
+    def waiting(self, queues: Sequence[str]) -> set[int]: ...
     def publish(self, batch: Sequence[Signed]) -> None: ...
 
 
@@ -45,19 +44,18 @@ class Relay:
         Cut at any point nothing is lost: an attempt without its mark is published again by
         `Reconciler`, with the same token.
         """
-        due = self._store.due(now, BATCH)
-        if not due:
-            return Relayed(0, more=False)
-        supply = self._store.supply(now)
-        placed = [
-            (run.run_id, queue)
-            for run, queue in ((r, _queue(r, supply)) for r in due)
-            if queue is not None
-        ]
-        chosen = self._within_window(placed, supply)
-        opened = self._store.open_attempts(chosen, now) if chosen else []
-        self.publish(opened, now)
-        return Relayed(len(opened), more=len(due) == BATCH and bool(opened))
+        stuck: set[tuple[str, str]] = set()
+        published = 0
+        while True:
+            due = self._store.due(now, BATCH, stuck)
+            chosen, held_back = self._choose(due, now) if due else ([], set())
+            opened = self._store.open_attempts(chosen, now) if chosen else []
+            self.publish(opened, now)
+            published += len(opened)
+            if len(due) < BATCH or not held_back - stuck:
+                return Relayed(published, more=len(due) == BATCH and bool(opened))
+            # Those that cannot go now must not hide the others behind them.
+            stuck |= held_back
 
     def publish(self, opened: Sequence[Dispatch], now: datetime) -> None:
         """Sign, publish, mark."""
@@ -66,23 +64,30 @@ class Relay:
         self._broker.publish([self._signer.seal(d) for d in opened])
         self._store.mark_published([d.token for d in opened], now)
 
-    def _within_window(
-        self, placed: Sequence[tuple[str, str]], supply: Sequence[Supply]
-    ) -> list[tuple[str, str]]:
-        queues = sorted({queue for _, queue in placed})
-        if not queues:
-            return []
-        depths = self._broker.depths(queues)
-        left: defaultdict[str, int] = defaultdict(int)
-        for queue in queues:
-            left[queue] = window.room(depths[queue], dispatch.slots_for(queue, supply))
-        chosen = []
-        for run_id, queue in placed:
-            if left[queue] > 0:
+    def _choose(
+        self, due: Sequence[DueRun], now: datetime
+    ) -> tuple[list[tuple[str, str]], set[tuple[str, str]]]:
+        """(run id, queue) of what fits, and the (capability, site) of what does not."""
+        supply = self._store.supply(now)
+        placed = [(run, _queue(run, supply)) for run in due]
+        left = self._rooms({queue for _, queue in placed if queue is not None}, supply)
+        chosen: list[tuple[str, str]] = []
+        held_back: set[tuple[str, str]] = set()
+        for run, queue in placed:
+            if queue is not None and left[queue] > 0:
                 left[queue] -= 1
-                chosen.append((run_id, queue))
-        return chosen
+                chosen.append((run.run_id, queue))
+            else:
+                held_back.add((run.capability, run.site))
+        return chosen, held_back
+
+    def _rooms(self, queues: set[str], supply: Sequence[Supply]) -> dict[str, int]:
+        """How many more each queue may take."""
+        if not queues:
+            return {}
+        depths = self._broker.depths(sorted(queues))
+        return {q: window.room(depths[q], dispatch.slots_for(q, supply)) for q in queues}
 
 
 def _queue(run: DueRun, supply: Sequence[Supply]) -> str | None:
-    return dispatch.place(run.capability, run.site, run.effect, supply).queue
+    return dispatch.place(run.capability, run.site or run.last_site, run.effect, supply).queue

@@ -31,7 +31,7 @@ class Signer:
         self._key = key
 
     def seal(self, dispatch: Dispatch) -> Signed:
-        """Sign an attempt; it is good until the run expires, for a day at most."""
+        """Sign an attempt; it is good until the run expires, for half a day at most."""
         issued_at_ms = time.time_ns() // 1_000_000
         envelope = Envelope(
             task=dispatch.task,

@@ -1,6 +1,6 @@
 """The store of a home: the ledger (Django's ORM) or a site's journal (SQLModel)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -12,12 +12,16 @@ from fleet.policy.states import AttemptStatus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueRun:
-    """A run that may be published now. `site` is "" for any."""
+    """A run that may be published now. `site` is "" for any.
+
+    `last_site`: where an attempt was published that no worker is known to have claimed.
+    """
 
     run_id: str
     capability: str
     site: str
     effect: EffectClass
+    last_site: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +66,11 @@ class HomeStore(Protocol):
         """Cancel the unclaimed runs whose expiry has passed; returns how many."""
         ...
 
-    def due(self, now: datetime, limit: int) -> list[DueRun]:
-        """READY runs without an open attempt whose time has come, the most urgent first."""
+    def due(self, now: datetime, limit: int, without: Collection[tuple[str, str]]) -> list[DueRun]:
+        """READY runs without an open attempt whose time has come, the most urgent first.
+
+        Runs of the (capability, site) pairs in `without` are left out: they cannot go now.
+        """
         ...
 
     def supply(self, now: datetime) -> list[Supply]:

@@ -26,7 +26,8 @@ class ClaimVerdict(StrEnum):
     """The answer to a claim."""
 
     CLAIMED = "claimed"
-    DONE = "already done here"  # its stored outcome is reported again
+    DONE = "already done here"  # its stored outcome answers this newer attempt, too
+    REPEATED = "done with this very token"  # its outcome is reported again
     RUNNING = "running here already"
     STALE = "token not newer"
 
@@ -60,7 +61,7 @@ class Claims:
                 connection.execute(_SELECT.where(_COLUMNS.run_id == envelope.id)).mappings().first()
             )
             if held is not None:
-                refusal = _against(connection, held, envelope, now)
+                refusal = _against(connection, held, envelope, effect, now)
                 if refusal is not None:
                     return refusal
             _grant(connection, envelope, worker_id, now, replace=held is not None)
@@ -128,19 +129,31 @@ class Claims:
 
 
 def _against(
-    connection: Connection, held: RowMapping, envelope: Envelope, now: datetime
+    connection: Connection,
+    held: RowMapping,
+    envelope: Envelope,
+    effect: EffectClass,
+    now: datetime,
 ) -> ClaimResult | None:
-    """What speaks against a claim, given the row that is there; None if nothing does."""
+    """What speaks against a claim, given the row that is there; None if nothing does.
+
+    While an older attempt still runs here, a newer one may start beside it (the older cannot
+    commit any more), unless the task is of class D.
+    """
     if envelope.token < held["token"]:
         return ClaimResult(ClaimVerdict.STALE, f"token {held['token']} was claimed here already")
     if held["status"] == ClaimStatus.DONE.value and _settled(held, envelope):
         _report_again(connection, held, envelope, now)
-        return ClaimResult(ClaimVerdict.DONE, "its outcome is reported again")
-    if envelope.token > held["token"]:
+        same = envelope.token == held["token"]
+        verdict = ClaimVerdict.REPEATED if same else ClaimVerdict.DONE
+        return ClaimResult(verdict, "its outcome is reported again")
+    running = held["status"] == ClaimStatus.RUNNING.value
+    alive = running and is_alive(held["pid"], held["process_started"])
+    if envelope.token > held["token"] and not (alive and effect is EffectClass.D):
         return None
-    if held["status"] == ClaimStatus.RUNNING.value:
-        if is_alive(held["pid"], held["process_started"]):
-            return ClaimResult(ClaimVerdict.RUNNING, f"process {held['pid']} is at it")
+    if alive:
+        return ClaimResult(ClaimVerdict.RUNNING, f"process {held['pid']} is at it")
+    if running:
         _lose(connection, held, now, f"process {held['pid']} of the worker ended in the task")
     return ClaimResult(ClaimVerdict.STALE, "this attempt was lost here; its home decides")
 

@@ -11,7 +11,7 @@ from tasks.journal.tables import EntryRow
 from tasks.wire import Entry, EntryKind
 
 _INSERT = insert(EntryRow)
-_KEPT_BEHIND_ACK = 0
+_ENTRY = EntryRow.__table__  # type: ignore[attr-defined]
 
 
 def append(connection: Connection, kind: EntryKind, at: datetime, **values: Any) -> None:
@@ -47,7 +47,7 @@ class Entries:
             count = connection.execute(
                 select(func.count())
                 .select_from(EntryRow)
-                .where(EntryRow.seq > self._acked(connection))
+                .where(_ENTRY.c.seq > self._acked(connection))
             ).scalar_one()
         return int(count)
 
@@ -56,10 +56,7 @@ class Entries:
         with self._database.read() as connection:
             rows = (
                 connection.execute(
-                    select(EntryRow.__table__)
-                    .where(EntryRow.seq > seq)
-                    .order_by(EntryRow.seq)
-                    .limit(limit)
+                    select(_ENTRY).where(_ENTRY.c.seq > seq).order_by(_ENTRY.c.seq).limit(limit)
                 )
                 .mappings()
                 .all()
@@ -72,7 +69,7 @@ class Entries:
             if seq <= self._acked(connection):
                 return
             set_meta(connection, "acked_seq", str(seq))
-            connection.execute(delete(EntryRow).where(EntryRow.seq <= seq))
+            connection.execute(delete(EntryRow).where(_ENTRY.c.seq <= seq))
 
     def record_refusal(self, at: datetime, **values: Any) -> None:
         """A message was refused: a security event."""

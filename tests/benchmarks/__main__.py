@@ -48,6 +48,8 @@ def memory_table(state: LabState) -> dict[str, dict[str, int]]:
     """Resident and proportional bytes of every process of the lab, by site/name."""
     table = {}
     for (site, name), record in state.records().items():
+        if record.part_of is not None:
+            continue  # counted with the process that started it
         rss, pss = stage.memory_bytes(record.pid)
         table[f"{site}/{name}"] = {"rss_bytes": rss, "pss_bytes": pss}
     return table

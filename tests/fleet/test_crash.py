@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
 import pytest
+from django.db import connection
 
 from fleet.ledger.enqueue import accept
 from fleet.ledger.ingest import ingest
@@ -16,16 +18,8 @@ from tasks.call import make_call
 from tasks.journal import JournalDatabase
 from tasks.wire import Heartbeat, Report, WorkerState
 from tests.fleet.api_calls import make_site
-from tests.tasks.home_world import (
-    START,
-    TROUBLES,
-    Cuts,
-    PaperSite,
-    World,
-    check_promises,
-    emptied,
-    quick_folder,
-)
+from tests.tasks.home_world import START, PaperSite, World, check_promises, emptied
+from tests.tasks.paper import TROUBLES, Cuts, quick_folder
 
 pytestmark = pytest.mark.django_db
 
@@ -33,14 +27,15 @@ pytestmark = pytest.mark.django_db
 class LedgerHome:
     """The ledger; both sites report to it."""
 
-    store = LedgerStore()
+    def new_store(self) -> LedgerStore:
+        return LedgerStore()
 
     def accept(self, effect: EffectClass) -> str:
         call = make_call(app, f"canary.effect_{effect.lower()}", ["k"])
         return str(accept(app, call, by="test").run.pk)
 
     def before_relay(self, now: datetime) -> None:
-        self.store.expire_due(now)
+        LedgerStore().expire_due(now)
 
     def hear(self, site: PaperSite, cuts: Cuts, now: datetime) -> None:
         site.claims.lose_orphans(now)
@@ -90,11 +85,26 @@ class Worlds:
         for number, name in enumerate(journals, start=1):
             make_site(name, number)
 
-    def play(self, effect: EffectClass, at: int, trouble: str) -> World:
+    def prepare(self, effect: EffectClass, at: int, trouble: str) -> World:
         for model in (RunEvent, Attempt, TaskRun, Journal, Worker, SecurityEvent):
-            model.objects.all().delete()  # type: ignore[attr-defined]
+            model.objects.all().delete()
         sites = [PaperSite(name, emptied(journal)) for name, journal in self._journals.items()]
-        return World(LedgerHome(), sites, effect, at=at, trouble=trouble).play(runs=2)
+        return World(LedgerHome(), sites, effect, at=at, trouble=trouble)
+
+    def play(self, effect: EffectClass, at: int, trouble: str) -> World:
+        return self.prepare(effect, at, trouble).play(runs=2)
+
+    def play_statements(self, effect: EffectClass, at: int) -> World:
+        """Every SQL statement is a point, too: inside the transactions."""
+        world = self.prepare(effect, at, "cut")
+
+        def watched(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+            if not sql.startswith(("SAVEPOINT", "RELEASE", "ROLLBACK")):
+                world.cuts.point(sql)
+            return execute(sql, params, many, context)
+
+        with connection.execute_wrapper(watched):
+            return world.play(runs=1)
 
 
 @pytest.fixture
@@ -142,5 +152,17 @@ def test_trouble_at_any_step_loses_nothing_and_doubles_nothing(
     for at in range(1, points + 1):
         world = worlds.play(effect, at=at, trouble=trouble)
         assert world.cuts.where != "nowhere"
+        check_promises(world, publications=2)
+        check_ledger(world)
+
+
+@pytest.mark.parametrize("effect", [EffectClass.A, EffectClass.D])
+def test_a_cut_inside_any_transaction_leaves_nothing_half_done(
+    worlds: Worlds, effect: EffectClass
+) -> None:
+    points = worlds.play_statements(effect, at=0).cuts.points
+    assert points > 50
+    for at in range(1, points + 1):
+        world = worlds.play_statements(effect, at=at)
         check_promises(world, publications=2)
         check_ledger(world)

@@ -4,14 +4,9 @@ Everything that a process does goes through `Cuts.point`, so that a test can end
 any step, and then let the fleet go on until it is quiet.
 """
 
-import contextlib
-import os
-import tempfile
-from collections import Counter, defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -23,170 +18,17 @@ from fleet.policy.errors import NetworkError
 from fleet.policy.states import RunStatus
 from tasks.home.reconcile import Reconciler
 from tasks.home.relay import Relay
-from tasks.home.signer import Signed, Signer
+from tasks.home.signer import Signer
 from tasks.home.store import HomeStore
 from tasks.journal import Claims, ClaimVerdict, Entries, JournalDatabase
 from tasks.journal.tables import ClaimRow
 from tasks.wire import Outcome, OutcomeStatus
+from tests.tasks.paper import Cut, Cuts, Cutting, PaperBroker, Sink
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
 START = datetime(2030, 1, 1, tzinfo=UTC)
 ROUND_S = 6.0
 MOST_ROUNDS = 40
-
-
-A, B, C, D = EffectClass
-#: What goes wrong with the runs of each class. A and D have most to lose: the one may be started
-#: again and again, the other never.
-TROUBLES = [
-    (A, "cut"),
-    (A, "forget"),
-    (B, "cut"),
-    (C, "cut"),
-    (D, "cut"),
-    (D, "forget"),
-    (D, "away"),
-]
-
-
-@contextlib.contextmanager
-def quick_folder() -> Iterator[Path]:
-    """A folder in memory where there is one: hundreds of worlds would wait for the disk."""
-    memory = Path("/dev/shm")  # noqa: S108
-    where = memory if os.access(memory, os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="turtle-world-", dir=where) as folder:
-        yield Path(folder)
-
-
-class Cut(BaseException):
-    """The process ended here, as if by SIGKILL: no handler of the product may catch it."""
-
-
-class Cuts:
-    """Calls `happens` at the `at`-th point; `points` says how many there were."""
-
-    def __init__(self, at: int, happens: Callable[[], None]) -> None:
-        self._at = at
-        self._happens = happens
-        self.points = 0
-        self.where = "nowhere"
-
-    def point(self, name: str) -> None:
-        self.points += 1
-        if self.points == self._at:
-            self.where = name
-            self._happens()
-
-
-class Cutting:
-    """Passes every call of a method on, with a point before and after it."""
-
-    def __init__(self, target: Any, cuts: Cuts) -> None:
-        self._target = target
-        self._cuts = cuts
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._target, name)
-        if not callable(found):
-            return found
-
-        def called(*args: Any, **kwargs: Any) -> Any:
-            self._cuts.point(f"before {name}")
-            result = found(*args, **kwargs)
-            self._cuts.point(f"after {name}")
-            return result
-
-        return called
-
-
-class PaperBroker:
-    """Lists of messages and a note of who has taken which: what Redis holds, honestly."""
-
-    def __init__(self) -> None:
-        self.cuts = Cuts(0, lambda: None)
-        self.queues: defaultdict[str, deque[Signed]] = defaultdict(deque)
-        self.taken: dict[str, Signed] = {}
-        self.published: Counter[tuple[str, int, int]] = Counter()
-        self.away_calls = 0
-
-    def _reach(self) -> None:
-        if self.away_calls > 0:
-            self.away_calls -= 1
-            raise NetworkError("broker: no master")
-
-    def depths(self, queues: Sequence[str]) -> dict[str, int]:
-        self._reach()
-        return {queue: len(self.queues[queue]) for queue in queues}
-
-    def tokens(self, queues: Sequence[str]) -> set[int]:
-        self._reach()
-        waiting = [signed for queue in queues for signed in self.queues[queue]]
-        return {signed.envelope.token for signed in [*waiting, *self.taken.values()]}
-
-    def publish(self, batch: Sequence[Signed]) -> None:
-        for signed in batch:
-            self._reach()
-            envelope = signed.envelope
-            self.queues[envelope.queue].append(signed)
-            self.published[envelope.id, envelope.attempt, envelope.token] += 1
-            self.cuts.point("within publish")
-
-    def take(self, queues: Sequence[str], worker: str) -> Signed | None:
-        for queue in queues:
-            if self.queues[queue]:
-                self.taken[worker] = self.queues[queue].popleft()
-                return self.taken[worker]
-        return None
-
-    def acknowledge(self, worker: str) -> None:
-        self.taken.pop(worker, None)
-
-    def put_back(self, worker: str) -> None:
-        """What the broker does with the message of a worker whose connection has ended."""
-        signed = self.taken.pop(worker, None)
-        if signed is not None:
-            self.queues[signed.envelope.queue].appendleft(signed)
-
-    def forget(self) -> None:
-        """A fail-over to a replica that had nothing yet."""
-        self.queues.clear()
-        self.taken.clear()
-
-    def empty(self) -> bool:
-        return not self.taken and not any(self.queues.values())
-
-
-@dataclass
-class Sink:
-    """Where the tasks' effects go, and what the tests count."""
-
-    started: Counter[tuple[str, int, str]] = field(default_factory=Counter)
-    plain: set[str] = field(default_factory=set)
-    keyed: dict[str, int] = field(default_factory=dict)
-    keyed_writes: Counter[str] = field(default_factory=Counter)
-    fenced: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-    unfenced: Counter[str] = field(default_factory=Counter)
-
-    def take_effect(self, effect: EffectClass, envelope: Envelope) -> None:
-        run = envelope.id
-        if effect is EffectClass.A:
-            self.plain.add(run)
-        elif effect is EffectClass.B:
-            if run not in self.keyed:
-                self.keyed[run] = envelope.token
-                self.keyed_writes[run] += 1
-        elif effect is EffectClass.C:
-            if envelope.token > max(self.fenced[run], default=0):
-                self.fenced[run].append(envelope.token)
-        else:
-            self.unfenced[run] += 1
-
-    def has_effect(self, effect: EffectClass, run: str) -> bool:
-        if effect is EffectClass.A:
-            return run in self.plain
-        if effect is EffectClass.B:
-            return run in self.keyed
-        return bool(self.fenced[run] if effect is EffectClass.C else self.unfenced[run])
 
 
 class PaperSite:
@@ -210,9 +52,8 @@ class PaperSite:
 class PaperHome(Protocol):
     """What differs between the two homes."""
 
-    @property
-    def store(self) -> HomeStore:
-        """Where its runs are."""
+    def new_store(self) -> HomeStore:
+        """Its process starts."""
 
     def accept(self, effect: EffectClass) -> str:
         """Accept one run; returns its id."""
@@ -250,9 +91,13 @@ class World:
         self.sink = Sink()
         self.accepted: set[str] = set()
         self.cuts = self.broker.cuts = Cuts(at, self._trouble(trouble))
+        self._start_home()
+
+    def _start_home(self) -> None:
         broker: Any = Cutting(self.broker, self.cuts)
-        store: Any = Cutting(home.store, self.cuts)
-        self.relay = Relay(store, broker, Signer(home.store.name, KEY))
+        plain = self.home.new_store()
+        store: Any = Cutting(plain, self.cuts)
+        self.relay = Relay(store, broker, Signer(plain.name, KEY))
         self.reconciler = Reconciler(store, broker, self.relay)
 
     def _trouble(self, kind: str) -> Callable[[], None]:
@@ -284,10 +129,13 @@ class World:
 
     def _guarded(self, step: Callable[[], None]) -> None:
         """A process that is cut starts again with its next step; an absent broker is waited for."""
+        self.cuts.armed = True
         try:
             step()
         except (Cut, NetworkError):
             return
+        finally:
+            self.cuts.armed = False
 
     def _accept(self) -> None:
         self.cuts.point("before accept")
@@ -296,6 +144,13 @@ class World:
         self.accepted.add(run_id)
 
     def _home_step(self) -> None:
+        try:
+            self._home_steps()
+        except Cut:
+            self._start_home()
+            raise
+
+    def _home_steps(self) -> None:
         self.home.before_relay(self.now)
         try:
             self.relay.step(self.now)
@@ -308,6 +163,7 @@ class World:
         try:
             self._work_once(site)
         except Cut:
+            self.cuts.armed = False
             site.kill_worker()
             self.broker.put_back(site.worker)
             raise

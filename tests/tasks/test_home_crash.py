@@ -20,16 +20,8 @@ from tasks.journal.tables import HomeRunRow
 from tasks.producer import JournalAcceptor
 from tasks.settings import load_settings
 from tasks.wire import EntryKind, Mail
-from tests.tasks.home_world import (
-    TROUBLES,
-    Cuts,
-    Cutting,
-    PaperSite,
-    World,
-    check_promises,
-    emptied,
-    quick_folder,
-)
+from tests.tasks.home_world import PaperSite, World, check_promises, emptied
+from tests.tasks.paper import TROUBLES, Cuts, Cutting, quick_folder
 
 HOME, NUMBER = "dc1", 1
 PASSED_ON = {EntryKind.CLAIMED, EntryKind.FINISHED, EntryKind.LOST}
@@ -40,13 +32,16 @@ class JournalHome:
 
     def __init__(self, database: JournalDatabase) -> None:
         self._database = database
-        self.store = JournalStore(database, HOME, NUMBER, self._supply)
+        self._store = self.new_store()
         self._settler = Settler(database, HOME, HOME)
         self._mail: list[Mail] = []
         settings = load_settings(site=HOME, box="mini-1", state_dir=database.path.parent)
         box = Box(settings)
         box.database = database
         self._acceptor = JournalAcceptor(app, box)
+
+    def new_store(self) -> JournalStore:
+        return JournalStore(self._database, HOME, NUMBER, self._supply)
 
     @staticmethod
     def _supply() -> list[Supply]:
@@ -59,7 +54,7 @@ class JournalHome:
 
     def before_relay(self, now: datetime) -> None:
         self._settler.settle_own_claims(now)
-        self.store.expire_due(now)
+        self._store.expire_due(now)
 
     def hear(self, site: PaperSite, cuts: Cuts, now: datetime) -> None:
         site.claims.lose_orphans(now)
@@ -85,7 +80,9 @@ class JournalHome:
         new = [mail for mail in self._mail if mail.id > seen]
         if new:
             settler.take_mail(new, now)
-        self.store.see_running(Cutting(PaperSite(HOME, self._database).claims, cuts).running(), now)
+        self._store.see_running(
+            Cutting(PaperSite(HOME, self._database).claims, cuts).running(), now
+        )
 
     def statuses(self) -> dict[str, RunStatus]:
         with self._database.read() as connection:

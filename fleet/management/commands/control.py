@@ -3,6 +3,7 @@
 import importlib
 import sys
 from argparse import ArgumentParser
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -46,7 +47,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        children = {
+        children: dict[str, Callable[[], None]] = {
             "web": partial(run_web, options["host"], options["port"]),
             "loop": run_loop,
             "beat": run_beat,
