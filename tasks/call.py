@@ -208,6 +208,11 @@ def _key(key: str | None) -> str | None:
         return None
     if not isinstance(key, str) or not 0 < len(key) <= MAX_KEY_CHARS:
         raise BadArgumentsError(f"idempotency_key must be a text of 1 to {MAX_KEY_CHARS} letters")
+    if has_nul(key) or not _is_json(key):
+        raise BadArgumentsError(
+            "idempotency_key holds a character that is not stored: U+0000 or "
+            "half of a surrogate pair"
+        )
     return key
 
 

@@ -7,6 +7,23 @@ from deploy.render import acl
 from deploy.render.addresses import FleetAddresses
 from deploy.topology import Topology
 
+#: The same at every site.
+_EVERYWHERE = (
+    # Without it Redis refuses other hosts whenever its default user has no password, also when
+    # that user is off.
+    "protected-mode no",
+    "daemonize no",
+    "tcp-keepalive 30",
+    "appendonly yes",
+    "appendfsync everysec",
+    'save ""',
+    "maxmemory-policy noeviction",
+    "min-replicas-to-write 1",
+    "repl-timeout 10",
+    "repl-backlog-size 16mb",
+    "repl-diskless-sync-delay 0",
+)
+
 
 def redis_conf(
     topology: Topology,
@@ -29,27 +46,15 @@ def redis_conf(
     lines = [
         f"bind {own.host}",
         f"port {own.port}",
-        # Without it Redis refuses other hosts whenever its default user has no password,
-        # also when that user is off.
-        "protected-mode no",
-        "daemonize no",
-        "tcp-keepalive 30",
+        *_EVERYWHERE,
         f'dir "{data_dir}"',
         f'aclfile "{acl_file}"',
-        "appendonly yes",
-        "appendfsync everysec",
-        'save ""',
-        "maxmemory-policy noeviction",
         f"masteruser {acl.REPLICATION}",
         f"masterauth {passwords[acl.REPLICATION]}",
         f"replica-announce-ip {own.host}",
         f"replica-announce-port {own.port}",
         f"replica-priority {topology.site(site).replica_priority}",
-        "min-replicas-to-write 1",
         f"min-replicas-max-lag {topology.broker.max_lag_s}",
-        "repl-timeout 10",
-        "repl-backlog-size 16mb",
-        "repl-diskless-sync-delay 0",
     ]
     if site != master:
         lines.append(f"replicaof {leader.host} {leader.port}")

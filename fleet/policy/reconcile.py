@@ -28,7 +28,7 @@ class Observed:
     """An attempt under way.
 
     `in_broker`: it waits in a queue; None when the broker could not be read. Ages are seconds:
-    `published_age_s` since the last publication (or the creation, before the first),
+    `published_age_s` since it was last published or seen waiting (or created, before that),
     `seen_age_s` since an agent last said that it was being worked on.
     """
 

@@ -34,38 +34,29 @@ def move(
     """
     before = RunStatus(row["status"])
     after = advance(before, event)
-    values = {
-        "status": after.value,
-        "reason": why[:REASON_CHARS],
-        **_ends(after, now),
-        **_attempt(event),
-        **(_AGAIN if event is RunEvent.RETRY else {}),
-        **_again(event),
-        **changes,
-    }
-    changed = connection.execute(
-        update(HomeRunRow)
-        .where(
-            _ROW.run_id == row["run_id"], _ROW.status == before.value, _ROW.token == row["token"]
-        )
-        .values(**values)
+    same = update(HomeRunRow).where(
+        _ROW.run_id == row["run_id"],
+        _ROW.status == before.value,
+        _ROW.token == row["token"],
     )
-    if not changed.rowcount:
+    reason = why[:REASON_CHARS]
+    values = {"status": after.value, "reason": reason, **_follows(event, after, now), **changes}
+    if not connection.execute(same.values(**values)).rowcount:
         return False
+    happened = {"event": event.value, "from_status": before.value, "to_status": after.value}
     mirror(
         connection,
         row["run_id"],
         now,
-        {
-            "event": event.value,
-            "from_status": before.value,
-            "to_status": after.value,
-            "why": why[:REASON_CHARS],
-            "who": who,
-            "at": now.isoformat(),
-        },
+        {**happened, "why": reason, "who": who, "at": now.isoformat()},
     )
     return True
+
+
+def _follows(event: RunEvent, after: RunStatus, now: datetime) -> dict[str, Any]:
+    """What else changes with an event."""
+    again = _AGAIN if event is RunEvent.RETRY else {}
+    return {**_ends(after, now), **_attempt(event), **again}
 
 
 def _ends(after: RunStatus, now: datetime) -> dict[str, Any]:

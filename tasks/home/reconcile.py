@@ -16,6 +16,7 @@ class Reconciler:
         self._store = store
         self._broker = broker
         self._relay = relay
+        self._waited: dict[int, datetime] = {}
 
     def step(self, now: datetime, *, broker_readable: bool = True) -> list[tuple[int, str]]:
         """Returns (token, reason) of every attempt that something was done about.
@@ -24,7 +25,10 @@ class Reconciler:
         """
         attempts = self._store.under_way()
         in_broker = self._tokens(attempts) if broker_readable and attempts else None
-        decisions = [(a, decide(_observed(a, in_broker, now))) for a in attempts]
+        self._remember(attempts, in_broker or set(), now)
+        decisions = [
+            (a, decide(_observed(a, in_broker, self._waited.get(a.token), now))) for a in attempts
+        ]
         done = []
         for attempt, decision in decisions:
             if decision.action is Action.LOSE:
@@ -36,13 +40,20 @@ class Reconciler:
             done += [(a.token, d.reason) for a, d in again]
         return done
 
+    def _remember(self, attempts: Sequence[OpenAttempt], seen: set[int], now: datetime) -> None:
+        """A message is missing from when it was last seen waiting, not from its publication."""
+        kept = {a.token: self._waited[a.token] for a in attempts if a.token in self._waited}
+        self._waited = kept | {a.token: now for a in attempts if a.token in seen}
+
     def _tokens(self, attempts: Sequence[OpenAttempt]) -> set[int]:
         waiting = {a.queue for a in attempts if a.status is not AttemptStatus.RUNNING}
         return self._broker.waiting(sorted(waiting)) if waiting else set()
 
 
-def _observed(attempt: OpenAttempt, in_broker: set[int] | None, now: datetime) -> Observed:
-    published = attempt.published_at or attempt.created_at
+def _observed(
+    attempt: OpenAttempt, in_broker: set[int] | None, waited: datetime | None, now: datetime
+) -> Observed:
+    published = max(attempt.published_at or attempt.created_at, waited or attempt.created_at)
     seen = attempt.seen_at
     return Observed(
         status=attempt.status,

@@ -100,10 +100,9 @@ class PaperBroker:
         self._reach()
         return {queue: len(self.queues[queue]) for queue in queues}
 
-    def tokens(self, queues: Sequence[str]) -> set[int]:
+    def waiting(self, queues: Sequence[str]) -> set[int]:
         self._reach()
-        waiting = [signed for queue in queues for signed in self.queues[queue]]
-        return {signed.envelope.token for signed in [*waiting, *self.taken.values()]}
+        return {signed.envelope.token for queue in queues for signed in self.queues[queue]}
 
     def publish(self, batch: Sequence[Signed]) -> None:
         for signed in batch:

@@ -1,13 +1,15 @@
 """Claims: who may run an attempt, and how it ended."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+import psutil
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from fleet.policy.effects import EffectClass
 from tasks.journal import Claims, ClaimVerdict, Entries, JournalDatabase
@@ -67,10 +69,10 @@ TABLE = [
     ("lost", 256, ClaimVerdict.STALE),
     ("lost", 512, ClaimVerdict.CLAIMED),
     ("succeeded", 255, ClaimVerdict.STALE),
-    ("succeeded", 256, ClaimVerdict.DONE),
+    ("succeeded", 256, ClaimVerdict.REPEATED),
     ("succeeded", 512, ClaimVerdict.DONE),
     ("failed", 255, ClaimVerdict.STALE),
-    ("failed", 256, ClaimVerdict.DONE),
+    ("failed", 256, ClaimVerdict.REPEATED),
     ("failed", 512, ClaimVerdict.CLAIMED),
 ]
 
@@ -93,6 +95,19 @@ def test_a_claim_is_answered_by_what_the_journal_holds(
 ) -> None:
     bring_about(state, database, claims)
     assert claim(claims, token) is verdict
+
+
+def test_class_d_is_not_started_beside_an_older_attempt_that_still_runs(
+    database: JournalDatabase, claims: Claims
+) -> None:
+    claims.claim(envelope(token=256), EffectClass.D, WORKER, NOW)
+    newer = envelope(token=512)
+    beside = claims.claim(newer, EffectClass.D, WORKER, NOW)
+    assert beside.verdict is ClaimVerdict.RUNNING
+    assert [row["token"] for row in claims.running()] == [256]
+    end_process(database)
+    after = claims.claim(newer, EffectClass.D, WORKER, NOW)
+    assert after.verdict is ClaimVerdict.CLAIMED
 
 
 def test_a_claim_and_its_end_are_two_lines_for_the_control_plane(
@@ -135,7 +150,7 @@ def test_a_second_end_of_the_same_attempt_changes_nothing(
     claim(claims, 256)
     assert claims.finish(envelope(), SUCCESS, WORKER, NOW)
     assert not claims.finish(envelope(), FAILURE, WORKER, NOW)
-    assert claim(claims, 256) is ClaimVerdict.DONE
+    assert claim(claims, 256) is ClaimVerdict.REPEATED
     assert Outcome(**Entries(database).after(0, 100)[-1].payload) == SUCCESS
 
 
@@ -162,12 +177,12 @@ def test_the_same_pid_with_another_start_is_another_process() -> None:
 
 def test_a_zombie_does_not_count_as_alive() -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    import psutil
-
     started = psutil.Process(child.pid).create_time()
     assert is_alive(child.pid, started)
     child.kill()
-    psutil.Process(child.pid).wait if False else None
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE
+    assert not is_alive(child.pid, started)
     child.communicate()
     assert not is_alive(child.pid, started)
 
@@ -198,5 +213,4 @@ def test_a_claim_of_class_d_is_forced_to_the_disk(
         claims.claim(envelope(id=f"run {token}", token=token), effect, WORKER, NOW)
         with database.read() as connection:
             levels[effect] = connection.exec_driver_sql("PRAGMA synchronous").scalar_one()
-            assert connection.execute(select(ClaimRow.status)).all()
     assert levels == {EffectClass.A: 1, EffectClass.B: 1, EffectClass.C: 1, EffectClass.D: 2}

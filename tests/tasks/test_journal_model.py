@@ -53,7 +53,7 @@ class Journal(RuleBasedStateMachine):
     @rule(run=runs, token=tokens, effect=st.sampled_from(EffectClass))
     def claim(self, run: str, token: int, effect: EffectClass) -> None:
         verdict = self.claims.claim(envelope(id=run, token=token), effect, WORKER, NOW).verdict
-        assert verdict is self._expected(run, token)
+        assert verdict is self._expected(run, token, effect)
         if verdict is ClaimVerdict.CLAIMED:
             self.started[run, token] += 1
             assert self.started[run, token] == 1
@@ -61,22 +61,25 @@ class Journal(RuleBasedStateMachine):
             assert run not in self.succeeded
             self.held[run] = Held(token, "RUNNING")
             self.written += 1
-        elif verdict is ClaimVerdict.DONE:
+        elif verdict in (ClaimVerdict.DONE, ClaimVerdict.REPEATED):
             self.held[run].token = token
             self.written += 2
-        self.newest[run] = max(token, self.newest.get(run, 0))
+        self.newest[run] = max(self.held[run].token, self.newest.get(run, 0))
 
-    def _expected(self, run: str, token: int) -> ClaimVerdict:
+    def _expected(self, run: str, token: int, effect: EffectClass) -> ClaimVerdict:
         held = self.held.get(run)
         if held is None:
             return ClaimVerdict.CLAIMED
         if token < held.token:
             return ClaimVerdict.STALE
-        if held.status == "SUCCESSFUL" or (held.status == "FAILED" and token == held.token):
+        if held.status in ("SUCCESSFUL", "FAILED") and token == held.token:
+            return ClaimVerdict.REPEATED
+        if held.status == "SUCCESSFUL":
             return ClaimVerdict.DONE
-        if token > held.token:
+        at_it = held.status == "RUNNING" and held.alive
+        if token > held.token and not (at_it and effect is EffectClass.D):
             return ClaimVerdict.CLAIMED
-        if held.status == "RUNNING" and held.alive:
+        if at_it:
             return ClaimVerdict.RUNNING
         if held.status == "RUNNING":
             held.status = "LOST"

@@ -66,7 +66,11 @@ def _change(at: datetime, event: str, why: str, run_id: UUID, task: str) -> Happ
 def _refusals() -> list[Happening]:
     found = SecurityEvent.objects.order_by("-pk")[:SHOWN]
     return [
-        Happening(item.at, f"Refused at {site_label(item.site) or 'the door'}: {item.kind}",
-                  item.detail or item.task, "bad")
+        Happening(
+            item.at,
+            f"Refused at {site_label(item.site) or 'the door'}: {item.kind}",
+            item.detail or item.task,
+            "bad",
+        )
         for item in found
     ]

@@ -45,9 +45,9 @@ class _Counts:
         return int(self.values.get(key) or 0)
 
 
-def queue_facts(view: BrokerView, workers: Sequence[WorkerFacts], now: datetime) -> tuple[
-    QueueFacts, ...
-]:
+def queue_facts(
+    view: BrokerView, workers: Sequence[WorkerFacts], now: datetime
+) -> tuple[QueueFacts, ...]:
     """Capabilities that a live worker has, and every queue that holds something: one query."""
     counts = _ledger_counts(now)
     depths = {name: _depth(view, name) for name in view.queues}

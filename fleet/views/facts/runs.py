@@ -68,9 +68,7 @@ def run_rows(runs: Sequence[TaskRun], view: BrokerView, now: datetime) -> tuple[
     return tuple(_row(run, reasons.get(run.pk, ""), places.get(run.token, "")) for run in runs)
 
 
-def waiting_reasons(
-    runs: Sequence[TaskRun], view: BrokerView, now: datetime
-) -> Mapping[UUID, str]:
+def waiting_reasons(runs: Sequence[TaskRun], view: BrokerView, now: datetime) -> Mapping[UUID, str]:
     """Why each of the runs that are READY waits, in the words of `fleet.policy.waiting`."""
     ready = [run for run in runs if run.status == RunStatus.READY]
     if not ready:

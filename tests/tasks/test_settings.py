@@ -1,0 +1,173 @@
+"""Wrong configuration: one line a mistake, with file, key and example; secrets stay secret."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleet.policy.errors import ConfigurationError
+from tasks.settings import FleetSettings, config_path, load_settings, read_secret, settings
+from tests.environment import write_secret
+
+GOOD = """site = "dc1"
+box = "mini-1"
+capabilities = ["dev", "udm"]
+state_dir = "{folder}"
+agent_address = "127.0.0.1:8787"
+[broker]
+sentinels = ["127.0.0.1:26379", "127.0.0.2:26379"]
+username = "worker-dc1"
+password_file = "{folder}/redis.password"
+sentinel_password_file = "{folder}/redis.password"
+[homes.control]
+public_key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+number = 0
+[limits]
+max_args_bytes = 1000
+"""
+Load = Callable[..., FleetSettings]
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    """Loads the good file with some texts replaced."""
+    write_secret(tmp_path / "redis.password", "hunter2\n")
+    config = tmp_path / "turtle.toml"
+    monkeypatch.setenv("TURTLE_CONFIG", str(config))
+
+    def loader(*replacements: tuple[str, str]) -> FleetSettings:
+        text = GOOD.format(folder=tmp_path)
+        for old, new in replacements:
+            assert old in text
+            text = text.replace(old, new)
+        config.write_text(text, encoding="utf-8")
+        return load_settings()
+
+    return loader
+
+
+def test_a_good_file_is_read_with_its_defaults(load: Load, tmp_path: Path) -> None:
+    found = load()
+    assert (found.site, found.box, found.capabilities) == ("dc1", "mini-1", ("dev", "udm"))
+    assert found.sites == ("dc1", "dc2", "dc3")
+    assert found.state_dir == tmp_path
+    assert found.homes["control"].number == 0
+    assert (found.limits.max_args_bytes, found.limits.max_result_bytes) == (1000, 65_536)
+    assert found.control is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ('site = "dc1"\n', "", r"site \(or TURTLE_SITE\): .*required.*for example: site = 'dc1'"),
+        ('site = "dc1"', 'site = "DC 1"', r"site \(or TURTLE_SITE\): .*lower-case letters"),
+        ('box = "mini-1"', "box = 5", r"box \(or TURTLE_BOX\): .*string.*box = 'mini-1'"),
+        ('"udm"]', '"udn"]', r"capabilities.*unknown capability 'udn'; did you mean udm"),
+        (
+            'username = "worker-dc1"\n',
+            "",
+            r"broker\.username \(or TURTLE_BROKER__USERNAME\): .*username = 'worker-dc1'",
+        ),
+        ("sentinels = [", "sentinel = [", r"broker\.sentinels .*for example: sentinels = \["),
+        ("sentinels = [", "sentinel = [", r"broker\.sentinel .*[Ee]xtra"),
+        ('"127.0.0.2:26379"', '"127.0.0.2"', r"broker\.sentinels.*: .*use host:port"),
+        ("number = 0", "number = 256", r"homes\.control\.number .*255"),
+        ("max_args_bytes = 1000", "max_args_bytes = 1", r"limits\.max_args_bytes .*256"),
+        ('"127.0.0.1:8787"', '"8787"', r"agent_address .*use host:port"),
+    ],
+)
+def test_a_mistake_is_one_line_with_file_key_and_example(
+    load: Load, tmp_path: Path, old: str, new: str, line: str
+) -> None:
+    with pytest.raises(ConfigurationError) as wrong:
+        load((old, new))
+    first, *lines = str(wrong.value).splitlines()
+    assert first == f"configuration of {tmp_path}/turtle.toml:"
+    assert any(re.search(line, text) for text in lines), lines
+
+
+def test_each_mistake_has_a_line_of_its_own(load: Load) -> None:
+    with pytest.raises(ConfigurationError) as wrong:
+        load(('site = "dc1"', 'site = "!"'), ("number = 0", "number = -1"), ('"udm"', '"x"'))
+    assert len(str(wrong.value).splitlines()) == 1 + 3
+
+
+def test_the_environment_goes_before_the_file(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TURTLE_BOX", "mini-2")
+    monkeypatch.setenv("TURTLE_BROKER__USERNAME", "other")
+    monkeypatch.setenv("TURTLE_CAPABILITIES", '["openwrt"]')
+    found = load()
+    assert (found.box, found.broker.username, found.capabilities) == (
+        "mini-2",
+        "other",
+        ("openwrt",),
+    )
+
+
+def test_a_wrong_variable_is_named(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TURTLE_LIMITS__MAX_ARGS_BYTES", "many")
+    with pytest.raises(ConfigurationError, match=r"TURTLE_LIMITS__MAX_ARGS_BYTES.*integer"):
+        load()
+
+
+def test_a_named_file_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TURTLE_CONFIG", "/nowhere/turtle.toml")
+    with pytest.raises(ConfigurationError, match=r"TURTLE_CONFIG names /nowhere/turtle\.toml"):
+        config_path()
+
+
+def test_without_any_file_the_message_says_where_one_may_lie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TURTLE_CONFIG")
+    monkeypatch.chdir(tmp_path)
+    assert config_path() is None
+    with pytest.raises(ConfigurationError, match=r"no file \(turtle\.toml, /etc/turtle/"):
+        load_settings()
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o610])
+def test_a_secret_that_others_can_read_is_refused_with_the_remedy(
+    tmp_path: Path, mode: int
+) -> None:
+    path = write_secret(tmp_path / "secret", "hunter2")
+    path.chmod(mode)
+    with pytest.raises(ConfigurationError, match=f"chmod 600 {path}") as refused:
+        read_secret(path)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_secret_is_read_without_the_line_end(tmp_path: Path) -> None:
+    assert read_secret(write_secret(tmp_path / "secret", "hunter2\n")) == "hunter2"
+
+
+def test_a_secret_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=f"cannot read the secret {tmp_path}/none: No"):
+        read_secret(tmp_path / "none")
+
+
+def test_no_secret_is_in_the_text_of_the_settings(load: Load) -> None:
+    found = load()
+    assert found.broker.password() == "hunter2"
+    texts = [repr(found), str(found), found.model_dump_json(), repr(found.broker)]
+    assert not any("hunter2" in text for text in texts)
+
+
+def test_a_secret_written_into_the_file_is_refused_and_not_repeated(load: Load) -> None:
+    with pytest.raises(ConfigurationError, match=r"broker\.password ") as wrong:
+        load(("[broker]\n", '[broker]\npassword = "hunter2"\n'))
+    assert "hunter2" not in str(wrong.value)
+
+
+def test_the_settings_cannot_be_changed(load: Load) -> None:
+    found: Any = load()
+    with pytest.raises(ValueError, match="frozen"):
+        found.site = "dc2"
+    with pytest.raises(ValueError, match="frozen"):
+        found.broker.username = "root"
+
+
+def test_the_settings_of_a_process_are_read_once() -> None:
+    assert settings() is settings()
