@@ -22,6 +22,8 @@ status: ## show what runs
 test: ## the whole test suite, with servers of its own
 	@sh deploy/bootstrap.sh dev
 	@$(PY) -m pytest $(ARGS)
+	@echo "The ledger once more, on PostgreSQL:"
+	@$(PY) -m tests.postgres $(PY) -m pytest tests/fleet
 
 lint: ## style, types, import rules
 	@sh deploy/bootstrap.sh dev

@@ -6,6 +6,7 @@ from typing import Any
 
 from celery import Celery
 from sqlalchemy import Connection, func, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from fleet.policy.errors import KeyConflictError, RefusedError, StorageError
 from fleet.policy.states import RunEvent, RunStatus
@@ -157,6 +158,8 @@ def _insert(connection: Connection, call: Call, by: str, now: datetime) -> None:
     row = HomeRunRow(**values).model_dump()
     try:
         connection.execute(insert(HomeRunRow), row)
+    except IntegrityError as error:
+        raise RefusedError("there is a run with this task_id already; leave task_id out") from error
     except OverflowError as error:
         raise RefusedError(f"a number in the call is too large: {error}") from error
     mirror(

@@ -4,10 +4,12 @@ import logging
 import os
 import signal
 import threading
-from types import FrameType
+from typing import Any
 from urllib.parse import urlsplit
 
 log = logging.getLogger(__name__)
+#: How often beat looks whether a schedule has changed, seconds.
+BEAT_LOOKS_EVERY_S = 5
 
 
 def run_web(host: str, port: int) -> None:
@@ -30,30 +32,34 @@ def run_web(host: str, port: int) -> None:
 
 
 def run_loop() -> None:
-    """The control loop."""
+    """The control loop, and beat in a thread beside it: it sleeps most of the time, and a
+    process of its own would cost a tenth of the control plane's memory."""
+    from celery.beat import Service
+    from django_celery_beat.schedulers import DatabaseScheduler
+
     from fleet.control.loop import ControlLoop
+    from tasks import app
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    service = Service(app, max_interval=BEAT_LOOKS_EVERY_S, scheduler_cls=DatabaseScheduler)
+    beat = threading.Thread(target=_beat, args=(service, stop), name="beat", daemon=True)
+    beat.start()
     ControlLoop(stop).run()
+    service.stop()
+    beat.join(timeout=2 * BEAT_LOOKS_EVERY_S)
 
 
-def run_beat() -> None:
-    """Celery's beat, with the schedules of the database."""
-    from celery.beat import Service
-    from django_celery_beat.schedulers import DatabaseScheduler
-
-    from tasks import app
-
-    service = Service(app, max_interval=5, scheduler_cls=DatabaseScheduler)
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        service.stop()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    service.start()
+def _beat(service: Any, stop: threading.Event) -> None:
+    """Without schedules the fleet is not whole: when beat ends, its process ends, too, and the
+    supervisor starts both again."""
+    try:
+        service.start()
+    except Exception:  # the boundary of the thread: say why, then end the process
+        log.exception("beat ended with an error")
+    finally:
+        stop.set()
 
 
 def run_agent() -> None:

@@ -7,14 +7,13 @@ from datetime import UTC, datetime
 from celery import Celery
 from django.db import IntegrityError, transaction
 
+from fleet.ledger.bulk import insert_rows
 from fleet.models import CONTROL_HOME, RunEvent, TaskRun
-from fleet.policy.errors import KeyConflictError
+from fleet.policy.errors import KeyConflictError, RefusedError
 from fleet.policy.states import RunStatus
 from tasks.call import Call
 from tasks.settings import settings
 from tasks.wake import relay_bell, ring
-
-BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +36,12 @@ def accept(app: Celery, call: Call, *, by: str) -> Accepted:
     try:
         with transaction.atomic():
             run = _row(call, by)
-            run.save(force_insert=True)
-            _event(run).save(force_insert=True)
-    except IntegrityError:
+            insert_rows([run])
+            insert_rows([_event(run)])
+    except IntegrityError as error:
         earlier = _earlier(call) if call.key is not None else None
         if earlier is None:
-            raise
+            raise _id_taken(error) from error
         return earlier
     transaction.on_commit(wake_relay)
     return Accepted(run, created=True)
@@ -53,11 +52,18 @@ def accept_many(app: Celery, calls: Sequence[Call], *, by: str) -> list[Accepted
     plain = [call for call in calls if call.key is None]
     rows = {call.id: _row(call, by) for call in plain}
     with transaction.atomic():
-        TaskRun.objects.bulk_create(rows.values(), batch_size=BATCH)
-        RunEvent.objects.bulk_create([_event(run) for run in rows.values()], batch_size=BATCH)
+        try:
+            insert_rows(list(rows.values()))
+        except IntegrityError as error:
+            raise _id_taken(error) from error
+        insert_rows([_event(run) for run in rows.values()])
         keyed = {call.id: accept(app, call, by=by) for call in calls if call.key is not None}
         transaction.on_commit(wake_relay)
     return [keyed.get(call.id) or Accepted(rows[call.id], created=True) for call in calls]
+
+
+def _id_taken(error: IntegrityError) -> RefusedError:
+    return RefusedError(f"there is a run with this task_id already; leave task_id out ({error})")
 
 
 def wake_relay() -> None:

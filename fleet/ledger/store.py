@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from django.db.models import F, Q
 
+from fleet.ledger.bulk import insert_rows
 from fleet.ledger.loss import lose_run
 from fleet.ledger.tokens import Tokens
 from fleet.ledger.transitions import move
@@ -103,7 +104,7 @@ class LedgerStore:
             )
             for run in runs
         ]
-        Attempt.objects.bulk_create(attempts, batch_size=500)
+        insert_rows(attempts)
         _store_tokens(runs, now)
         return [_dispatch(attempt, run) for attempt, run in zip(attempts, runs, strict=True)]
 

@@ -5,12 +5,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select, update
 
 from fleet.policy.effects import EffectClass
 from fleet.policy.envelope import Envelope
 from tasks.journal.database import JournalDatabase
 from tasks.journal.entries import append
+from tasks.journal.prepared import Prepared
 from tasks.journal.processes import is_alive, own_process
 from tasks.journal.tables import ClaimRow
 from tasks.wire import EntryKind, Outcome
@@ -39,7 +40,20 @@ class ClaimResult:
 
 
 _SELECT = select(ClaimRow.__table__)  # type: ignore[attr-defined]
-_COLUMNS = ClaimRow.__table__.c  # type: ignore[attr-defined]
+_CLAIM = ClaimRow.__table__  # type: ignore[attr-defined]
+_COLUMNS = _CLAIM.c
+_HELD = Prepared(select(_COLUMNS.token).where(_COLUMNS.run_id == bindparam("run")), _CLAIM)
+_INSERT = Prepared(insert(_CLAIM), _CLAIM)
+_FINISH = Prepared(
+    update(_CLAIM)
+    .where(
+        _COLUMNS.run_id == bindparam("run"),
+        _COLUMNS.token == bindparam("run_token"),
+        _COLUMNS.status == bindparam("running"),
+    )
+    .values({name: bindparam(name) for name in ("status", "ended_at", "outcome")}),
+    _CLAIM,
+)
 
 
 class Claims:
@@ -57,9 +71,7 @@ class Claims:
         journal must still know that the task was started.
         """
         with self._database.write(durable=effect is EffectClass.D) as connection:
-            held = (
-                connection.execute(_SELECT.where(_COLUMNS.run_id == envelope.id)).mappings().first()
-            )
+            held = _held(connection, envelope.id)
             if held is not None:
                 refusal = _against(connection, held, envelope, effect, now)
                 if refusal is not None:
@@ -74,14 +86,16 @@ class Claims:
         """
         stored = outcome.model_dump(mode="json")
         with self._database.write() as connection:
-            closed = connection.execute(
-                update(ClaimRow)
-                .where(
-                    _COLUMNS.run_id == envelope.id,
-                    _COLUMNS.token == envelope.token,
-                    _COLUMNS.status == ClaimStatus.RUNNING.value,
-                )
-                .values(status=ClaimStatus.DONE.value, ended_at=now, outcome=stored)
+            closed = _FINISH.run(
+                connection,
+                {
+                    "run": envelope.id,
+                    "run_token": envelope.token,
+                    "running": ClaimStatus.RUNNING.value,
+                    "status": ClaimStatus.DONE.value,
+                    "ended_at": now,
+                    "outcome": stored,
+                },
             )
             append(
                 connection,
@@ -95,7 +109,7 @@ class Claims:
                 worker_id=worker_id,
                 payload=stored,
             )
-        return closed.rowcount == 1
+        return bool(closed.rowcount == 1)
 
     def running(self) -> list[RowMapping]:
         """The claims that are being worked on."""
@@ -126,6 +140,13 @@ class Claims:
         with self._database.write() as connection:
             gone = connection.execute(delete(ClaimRow).where(_COLUMNS.ended_at < moment))
         return int(gone.rowcount)
+
+
+def _held(connection: Connection, run_id: str) -> RowMapping | None:
+    """The row that is there; for a run that is new here, the usual case, one cheap look."""
+    if _HELD.run(connection, {"run": run_id}).first() is None:
+        return None
+    return connection.execute(_SELECT.where(_COLUMNS.run_id == run_id)).mappings().one()
 
 
 def _against(
@@ -184,7 +205,7 @@ def _grant(
     if replace:
         connection.execute(update(ClaimRow).where(_COLUMNS.run_id == envelope.id).values(**values))
     else:
-        connection.execute(insert(ClaimRow), {"run_id": envelope.id, **values})
+        _INSERT.run(connection, {"run_id": envelope.id, **values})
     append(
         connection,
         EntryKind.CLAIMED,

@@ -2,12 +2,15 @@
 
 import contextlib
 import os
+import threading
+import time
 import uuid
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlmodel import SQLModel, insert, select
 
 from fleet.policy.errors import StorageError
@@ -16,6 +19,8 @@ from tasks.journal.tables import MetaRow
 
 #: Waiting for another writer of the same file.
 LOCK_TIMEOUT_S = 10.0
+FIRST_LOCK_PAUSE_S = 0.0001
+LONGEST_LOCK_PAUSE_S = 0.005
 
 
 class JournalDatabase:
@@ -29,6 +34,8 @@ class JournalDatabase:
         self.path = folder / "journal.sqlite3"
         self._engine: Engine | None = None
         self._pid = 0
+        self._gate = threading.RLock()
+        _open_here.add(self)
 
     def engine(self) -> Engine:
         """This process's engine; made anew after a fork."""
@@ -40,10 +47,10 @@ class JournalDatabase:
     @contextlib.contextmanager
     def write(self, *, durable: bool = False) -> Iterator[Connection]:
         """One write transaction; rolled back on any error. Raises StorageError."""
-        with _translated(self.path), self.engine().connect() as connection:
-            level = "FULL" if durable else "NORMAL"
-            connection.exec_driver_sql(f"PRAGMA synchronous={level}")
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        with self._gate, _translated(self.path), self.engine().connect() as connection:
+            _set(connection, "synchronous", "FULL" if durable else "NORMAL")
+            _set(connection, "busy_timeout", "0")
+            _begin(connection)
             try:
                 yield connection
             except BaseException:
@@ -56,7 +63,8 @@ class JournalDatabase:
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for reading."""
-        with _translated(self.path), self.engine().connect() as connection:
+        with self._gate, _translated(self.path), self.engine().connect() as connection:
+            _set(connection, "busy_timeout", f"{LOCK_TIMEOUT_S * 1000:.0f}")
             yield connection
 
     def meta(self, key: str, default: str = "") -> str:
@@ -81,6 +89,61 @@ class JournalDatabase:
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None
+
+    def before_fork(self) -> None:
+        """Wait for what this process is at, close, and open nothing until `after_fork`.
+
+        SQLite keeps its locks in the process's memory: a child that inherits an open file
+        believes that it holds them, and its journal may be taken away under its feet.
+        """
+        self._gate.acquire()
+        self.close()
+
+    def after_fork(self) -> None:
+        """In parent and child: each opens its own connection when it needs one."""
+        self._gate.release()
+
+
+_open_here: "weakref.WeakSet[JournalDatabase]" = weakref.WeakSet()
+_forking: list[JournalDatabase] = []
+
+
+def _before_fork() -> None:
+    _forking.extend(_open_here)
+    for database in _forking:
+        database.before_fork()
+
+
+def _after_fork() -> None:
+    for database in _forking:
+        database.after_fork()
+    _forking.clear()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+
+
+def _set(connection: Connection, pragma: str, value: str) -> None:
+    if connection.info.get(pragma) != value:
+        connection.exec_driver_sql(f"PRAGMA {pragma}={value}")
+        connection.info[pragma] = value
+
+
+def _begin(connection: Connection) -> None:
+    """Take the write lock. SQLite's own waiting sleeps for whole milliseconds, many times what
+    another writer of the journal needs; this looks again sooner."""
+    deadline = time.monotonic() + LOCK_TIMEOUT_S
+    pause_s = FIRST_LOCK_PAUSE_S
+    while True:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except OperationalError as error:
+            if "locked" not in str(error.orig) or time.monotonic() > deadline:
+                raise
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_LOCK_PAUSE_S)
+        else:
+            return
 
 
 def set_meta(connection: Connection, key: str, value: str) -> None:

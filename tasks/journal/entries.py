@@ -7,11 +7,14 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select
 
 from tasks.journal.database import JournalDatabase, set_meta
+from tasks.journal.prepared import Prepared
 from tasks.journal.tables import EntryRow
 from tasks.wire import Entry, EntryKind
 
-_INSERT = insert(EntryRow)
 _ENTRY = EntryRow.__table__  # type: ignore[attr-defined]
+_INSERT = Prepared(
+    insert(_ENTRY).values({c.name: None for c in _ENTRY.c if c.name != "seq"}), _ENTRY
+)
 
 
 def append(connection: Connection, kind: EntryKind, at: datetime, **values: Any) -> None:
@@ -28,7 +31,7 @@ def append(connection: Connection, kind: EntryKind, at: datetime, **values: Any)
         "payload": {},
         **values,
     }
-    connection.execute(_INSERT, row)
+    _INSERT.run(connection, row)
 
 
 class Entries:

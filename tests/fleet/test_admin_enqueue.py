@@ -214,7 +214,9 @@ def test_errors_stand_beside_their_fields_and_nothing_is_written(boss: Client) -
 
 
 def test_a_ledger_that_cannot_be_written_is_told_on_the_page(boss: Client) -> None:
-    with patch.object(TaskRun, "save", side_effect=OperationalError("database is locked")):
+    with patch(
+        "fleet.ledger.enqueue.insert_rows", side_effect=OperationalError("database is locked")
+    ):
         page = send(boss, "canary.echo", arg_value="1")
 
     assert "busy" in error_at(page, "__all__")

@@ -208,7 +208,7 @@ def test_a_list_with_a_key_in_use_is_rolled_back_and_names_the_index(api: Api) -
 def test_a_ledger_that_cannot_be_written_is_503_with_the_reason(
     api: Api, words: str, said: str
 ) -> None:
-    with patch.object(TaskRun, "save", side_effect=OperationalError(words)):
+    with patch("fleet.ledger.enqueue.insert_rows", side_effect=OperationalError(words)):
         response = api.post("/tasks", {"task": "canary.echo", "args": [1]})
 
     found = problem(response, 503)
@@ -221,7 +221,9 @@ def test_a_ledger_that_cannot_be_written_is_503_with_the_reason(
 def test_an_unexpected_failure_is_500_without_a_word_of_the_inside(
     api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with patch.object(TaskRun, "save", side_effect=RuntimeError("secret of the inside")):
+    with patch(
+        "fleet.ledger.enqueue.insert_rows", side_effect=RuntimeError("secret of the inside")
+    ):
         response = api.post("/tasks", {"task": "canary.echo", "args": [1]})
 
     assert "secret" not in json.dumps(problem(response, 500))

@@ -82,7 +82,7 @@ def claim(box: Box, token: int) -> ClaimVerdict:
 
 
 def test_a_program_killed_while_enqueueing_has_enqueued_all_or_nothing(base: Path) -> None:
-    for box in killed(base, "program", at_least=8):
+    for box in killed(base, "program", at_least=6):
         kinds = check_whole(box)
         with box.database.read() as connection:
             rows = len(connection.execute(select(HomeRunRow)).all())
@@ -92,7 +92,7 @@ def test_a_program_killed_while_enqueueing_has_enqueued_all_or_nothing(base: Pat
 
 
 def test_a_home_killed_while_it_hands_out_tokens_has_handed_out_all_or_none(base: Path) -> None:
-    for box in killed(base, "home", at_least=10):
+    for box in killed(base, "home", at_least=7):
         check_whole(box)
         store = JournalStore(box.database, "dc1", 1, list)
         before = [attempt.token for attempt in store.under_way()]

@@ -213,3 +213,46 @@ def test_parent_and_children_write_the_same_journal(tmp_path: Path) -> None:
     assert seqs == list(range(1, 52))
     database.close()
     shutil.rmtree(tmp_path)
+
+
+KEEPS = """
+import os, signal, subprocess, sys
+from pathlib import Path
+from fleet.policy.effects import EffectClass
+from tasks.journal import Claims, JournalDatabase
+from tests.tasks.envelopes import NOW, envelope
+
+folder = Path(sys.argv[1])
+if len(sys.argv) > 2:
+    database = JournalDatabase(folder)
+    Claims(database).claim(envelope(id="another program", token=1), EffectClass.A, "w", NOW)
+    database.close()
+    sys.exit()
+database = JournalDatabase(folder)
+claims = Claims(database)
+claims.claim(envelope(id="parent", token=1), EffectClass.A, "w", NOW)
+(ready, tell_ready), (go, tell_go) = os.pipe(), os.pipe()
+pid = os.fork()
+if pid == 0:
+    claims.claim(envelope(id="child", token=1), EffectClass.A, "w", NOW)
+    os.write(tell_ready, b"x")
+    os.read(go, 1)
+    claims.claim(envelope(id="child again", token=1), EffectClass.A, "w", NOW)
+    os.kill(os.getpid(), signal.SIGKILL)
+os.read(ready, 1)
+database.close()
+subprocess.run([sys.executable, *sys.orig_argv[1:], "another"], check=True)
+os.write(tell_go, b"x")
+os.waitpid(pid, 0)
+"""
+
+
+def test_what_a_child_writes_is_kept_when_its_parent_closes(tmp_path: Path) -> None:
+    """The parent is the last that SQLite knows of: it would clear the log under the child."""
+    command = [sys.executable, "-c", KEEPS, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    database = JournalDatabase(tmp_path)
+    runs = [row["run_id"] for row in Claims(database).running()]
+    assert runs == ["parent", "child", "another program", "child again"]
+    database.close()

@@ -245,6 +245,14 @@ def test_a_retry_of_an_expired_run_does_not_expire_again(box: Box) -> None:
     assert (row["status"], row["expires_at"], row["finished_at"]) == ("READY", None, None)
 
 
+def test_an_id_that_is_taken_is_refused_and_nothing_of_the_batch_is_written(box: Box) -> None:
+    taken = canary.echo.delay("x").id
+    batch = [canary.echo.s("y"), canary.echo.s("z").set(task_id=taken)]
+    with pytest.raises(RefusedError, match="a run with this task_id already"):
+        app.enqueue_many(batch)
+    assert only_row(box)["args"] == ["x"]
+
+
 def test_an_id_of_the_callers_choice_is_kept(box: Box) -> None:
     wanted = str(uuid.uuid4())
     assert canary.echo.apply_async(("x",), task_id=wanted).id == wanted

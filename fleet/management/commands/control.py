@@ -1,4 +1,4 @@
-"""`manage.py control`: web, control loop, beat, agent and Flower, supervised together."""
+"""`manage.py control`: web, control loop (with beat), agent and Flower, supervised together."""
 
 import importlib
 import sys
@@ -9,11 +9,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from fleet.control.processes import run_agent, run_beat, run_flower, run_loop, run_web
+from fleet.control.processes import run_agent, run_flower, run_loop, run_web
 from fleet.control.supervisor import Supervisor
 from tasks.settings import settings
 
-PARTS = ("web", "loop", "beat", "agent", "flower")
+PARTS = ("web", "loop", "agent", "flower")
 #: Loaded before the fork, so that the children share the memory.
 PRELOAD = (
     "uvicorn",
@@ -50,7 +50,6 @@ class Command(BaseCommand):
         children: dict[str, Callable[[], None]] = {
             "web": partial(run_web, options["host"], options["port"]),
             "loop": run_loop,
-            "beat": run_beat,
             "agent": run_agent,
             "flower": run_flower,
         }
