@@ -72,13 +72,6 @@ def _attempt(event: RunEvent) -> dict[str, Any]:
     return {} if status is None else {"attempt_status": status.value}
 
 
-def _again(event: RunEvent) -> dict[str, Any]:
-    """A run that is tried again starts afresh: what made it wait or end does not count any more."""
-    if event is not RunEvent.RETRY:
-        return {}
-    return {"run_after": None, "expires_at": None, "error": None}
-
-
 def mirror(connection: Connection, run_id: str, now: datetime, event: Mapping[str, Any]) -> None:
     """Add the line that tells the control plane how the run is now."""
     row = (

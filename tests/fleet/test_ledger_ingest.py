@@ -95,6 +95,11 @@ def test_a_report_with_a_gap_is_refused_with_the_number_that_is_expected(
     assert Journal.objects.get().acked_seq == 1
 
 
+def test_a_heartbeat_alone_may_not_skip_lines(dc1: Box) -> None:
+    with pytest.raises(SequenceGapError, match="expected line 1 of the journal, got 5"):
+        dc1.send(first_seq=5)
+
+
 def test_a_gap_within_a_report_undoes_the_whole_report(dc1: Box, run: TaskRun) -> None:
     lines = [dc1.claimed(run), dc1.finished(run), dc1.finished(run)]
     with pytest.raises(SequenceGapError):
@@ -148,6 +153,34 @@ def test_an_outcome_of_an_older_token_is_kept_as_stale(dc1: Box, run: TaskRun) -
     assert first.outcome is not None
     assert first.outcome["return_value"] == "too late"
     assert not attempt_of(run).stale
+
+
+@pytest.mark.parametrize("what", ["finished", "failed", "lost"])
+def test_an_older_attempt_says_nothing_about_the_one_that_runs(
+    dc1: Box, dc2: Box, run: TaskRun, what: str
+) -> None:
+    old = {
+        "finished": dc2.finished(run, "too late"),
+        "failed": dc1.failed(run, transient=False),
+        "lost": dc1.lost(run),
+    }
+    first = Box(dc1.site)
+    first.send(first.claimed(run))
+    LedgerStore().lose(run.token, "silent", NOW)
+    publish(run)
+    second = Box(dc1.site)
+    second.send(second.claimed(run))
+    late = Box(dc1.site)
+    late.send(old[what].model_copy(update={"seq": 1}))
+    assert status(run) == "RUNNING"
+    assert attempt_of(run).status == AttemptStatus.RUNNING
+
+
+def test_a_line_about_another_home_does_not_touch_the_control_planes_attempt(
+    dc1: Box, run: TaskRun
+) -> None:
+    dc1.send(dc1.finished(run, home="dc2"), dc1.finished(run, home="dc1"))
+    assert (attempt_of(run).outcome, attempt_of(run).stale) == (None, False)
 
 
 def test_a_cancelled_run_keeps_its_status_when_its_worker_ends(dc1: Box, run: TaskRun) -> None:

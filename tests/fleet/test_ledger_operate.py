@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -52,6 +53,26 @@ def test_an_illegal_change_writes_nothing() -> None:
         happen(run, Happening.SUCCEED)
     assert TaskRun.objects.get().status == "READY"
     assert RunEvent.objects.count() == 1
+
+
+class CutError(Exception):
+    """Stands for the end of the process."""
+
+
+def cut_before_the_event(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+    if "fleet_runevent" in sql:
+        raise CutError
+    return execute(sql, params, many, context)
+
+
+def test_a_change_that_is_cut_before_its_event_is_written_has_not_happened() -> None:
+    run = enqueue()
+    publish(run)
+    with connection.execute_wrapper(cut_before_the_event), pytest.raises(CutError):
+        happen(run, Happening.CANCEL)
+    stored = TaskRun.objects.get()
+    assert (stored.status, stored.open_attempt) == ("READY", True)
+    assert attempt_of(stored).status in OPEN_ATTEMPTS
 
 
 def test_of_two_who_read_the_same_run_the_first_to_write_wins() -> None:
