@@ -1,5 +1,6 @@
 """One execution of a task on a worker: check, claim, run, write down, then acknowledge."""
 
+import threading
 import time
 import traceback
 from collections.abc import Sequence
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
 
 TRACEBACK_CHARS = 4000
 MESSAGE_CHARS = 2000
+#: How long the outcome of a finished task is offered to a journal that cannot be written.
+WRITE_WITHIN_S = 10.0
+WRITE_PAUSE_S = 0.5
+EX_IOERR = 74  # of sysexits.h
+_pause = threading.Event()
 #: A forged message may carry anything as its id; this much of it is shown, in ASCII.
 ID_CHARS = 64
 
@@ -185,14 +191,20 @@ def _run(execution: _Execution, task: "FleetTask") -> tuple[Outcome, str]:
 
 
 def _write_down(execution: _Execution, outcome: Outcome) -> None:
-    """Write the outcome; a journal that cannot take it leaves the claim open, and the message
-    unacknowledged: the run is then treated as one whose worker was lost."""
+    """Write the outcome. A journal that cannot take it for a while ends this process: the claim
+    is then that of a lost worker, and the task's effect class decides."""
     box = execution.box
-    try:
-        box.claims.finish(execution.envelope, outcome, execution.worker_id, datetime.now(UTC))
-    except StorageError as error:
-        box.report_trouble(str(error))
-        raise
+    deadline = time.monotonic() + WRITE_WITHIN_S
+    while True:
+        try:
+            box.claims.finish(execution.envelope, outcome, execution.worker_id, datetime.now(UTC))
+        except StorageError as error:
+            box.report_trouble(str(error))
+            if time.monotonic() > deadline:
+                raise SystemExit(EX_IOERR) from error
+            _pause.wait(WRITE_PAUSE_S)
+        else:
+            break
     box.ring_agent()
 
 

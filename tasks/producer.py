@@ -15,6 +15,7 @@ from tasks.call import Call
 from tasks.handle import RunHandle, Snapshot
 from tasks.home.journal_rows import mirror, move
 from tasks.journal.tables import EntryRow, HomeRunRow
+from tasks.revoke import stop_on_workers
 
 #: Lines that may wait for the control plane before new work is refused.
 MAX_PENDING = 50_000
@@ -41,7 +42,7 @@ class JournalAcceptor:
 
     def accept_many(self, calls: Sequence[Call]) -> list[RunHandle]:
         """Write all runs in one transaction, or none."""
-        now, reader, handles = datetime.now(UTC), JournalReader(self._box), []
+        now, reader, handles = datetime.now(UTC), JournalReader(self._app, self._box), []
         with self._box.database.write(durable=True) as connection:
             _refuse_when_full(connection)
             for call in calls:
@@ -60,13 +61,14 @@ class JournalAcceptor:
         return handles
 
     def reader(self) -> "JournalReader":
-        return JournalReader(self._box)
+        return JournalReader(self._app, self._box)
 
 
 class JournalReader:
     """Answers a handle's questions from the journal."""
 
-    def __init__(self, box: Box) -> None:
+    def __init__(self, app: Celery, box: Box) -> None:
+        self._app = app
         self._box = box
 
     def snapshot(self, run_id: str) -> Snapshot:
@@ -106,6 +108,8 @@ class JournalReader:
                 "cancelled by program",
                 "program",
             )
+        if row["open_attempt"]:
+            stop_on_workers(self._app, row["token"])
         self._box.ring_agent()
 
 
@@ -135,29 +139,8 @@ def _earlier(connection: Connection, call: Call) -> str | None:
 
 
 def _insert(connection: Connection, call: Call, by: str, now: datetime) -> None:
-    values: dict[str, Any] = {
-        "run_id": str(call.id),
-        "task": call.contract.name,
-        "args": call.args,
-        "kwargs": call.kwargs,
-        "capability": call.contract.capability,
-        "site": call.site,
-        "queue_name": call.queue,
-        "priority": call.priority,
-        "effect": call.contract.effect.value,
-        "max_attempts": call.contract.max_attempts,
-        "status": RunStatus.READY.value,
-        "idempotency_key": call.key,
-        "content_digest": call.digest(),
-        "enqueued_by": by,
-        "group_id": call.group_id,
-        "run_after": call.run_after,
-        "expires_at": call.expires_at,
-        "enqueued_at": now,
-    }
-    row = HomeRunRow(**values).model_dump()
     try:
-        connection.execute(insert(HomeRunRow), row)
+        connection.execute(insert(HomeRunRow), _row(call, by, now))
     except IntegrityError as error:
         raise RefusedError("there is a run with this task_id already; leave task_id out") from error
     except OverflowError as error:
@@ -175,3 +158,27 @@ def _insert(connection: Connection, call: Call, by: str, now: datetime) -> None:
             "at": now.isoformat(),
         },
     )
+
+
+def _row(call: Call, by: str, now: datetime) -> dict[str, Any]:
+    """The call as a row of the journal; what is not set has the table's default."""
+    return HomeRunRow(
+        run_id=str(call.id),
+        task=call.contract.name,
+        args=call.args,
+        kwargs=call.kwargs,
+        capability=call.contract.capability,
+        site=call.site,
+        queue_name=call.queue,
+        priority=call.priority,
+        effect=call.contract.effect.value,
+        max_attempts=call.contract.max_attempts,
+        status=RunStatus.READY.value,
+        idempotency_key=call.key,
+        content_digest=call.digest(),
+        enqueued_by=by,
+        group_id=call.group_id,
+        run_after=call.run_after,
+        expires_at=call.expires_at,
+        enqueued_at=now,
+    ).model_dump()

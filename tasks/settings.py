@@ -6,162 +6,60 @@ Secrets are never values here: `*_file` keys name files of mode 600.
 """
 
 import os
+import tomllib
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from tomllib import TOMLDecodeError
+from typing import Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
-from fleet.policy import routing
 from fleet.policy.errors import ConfigurationError
+from tasks.settings_mistakes import invalid_values, unknown_keys
+from tasks.settings_tables import (
+    Address,
+    BrokerSettings,
+    Capability,
+    ControlSettings,
+    DeviceSettings,
+    DevSettings,
+    HomeSettings,
+    LimitSettings,
+    Name,
+    SigningSettings,
+    read_secret,
+)
+
+__all__ = [
+    "Address",
+    "BrokerSettings",
+    "Capability",
+    "ControlSettings",
+    "DevSettings",
+    "DeviceSettings",
+    "FleetSettings",
+    "HomeSettings",
+    "LimitSettings",
+    "Name",
+    "SigningSettings",
+    "checked",
+    "config_path",
+    "load_settings",
+    "read_secret",
+    "settings",
+]
 
 CONFIG_PLACES = ("turtle.toml", "/etc/turtle/turtle.toml")
-
-
-def _name(text: str) -> str:
-    if not routing.is_name(text):
-        raise ValueError("use lower-case letters, digits and '-', starting with a letter")
-    return text
-
-
-def _capability(text: str) -> str:
-    return routing.known("capability", text, routing.CAPABILITIES)
-
-
-def _address(text: str) -> str:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdigit():
-        raise ValueError("use host:port")
-    return text
-
-
-Name = Annotated[str, AfterValidator(_name)]
-Capability = Annotated[str, AfterValidator(_capability)]
-Address = Annotated[str, AfterValidator(_address)]
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class BrokerSettings(_Table):
-    """How to reach Redis through the Sentinels."""
-
-    sentinels: tuple[Address, ...] = Field(
-        description="Sentinel addresses, the own site's first",
-        examples=[["10.1.0.2:26379", "10.2.0.2:26379", "10.3.0.2:26379"]],
-        min_length=1,
-    )
-    master_name: str = Field("turtle", description="Name of the master that Sentinel watches")
-    username: str = Field(description="Redis ACL user", examples=["worker-dc1"])
-    password_file: Path = Field(
-        description="File with the ACL user's password", examples=["/etc/turtle/redis.password"]
-    )
-    sentinel_username: str = Field("sentinel-client", description="Sentinel ACL user")
-    sentinel_password_file: Path = Field(
-        description="File with the Sentinel user's password",
-        examples=["/etc/turtle/sentinel.password"],
-    )
-
-    def password(self) -> str:
-        return read_secret(self.password_file)
-
-    def sentinel_password(self) -> str:
-        return read_secret(self.sentinel_password_file)
-
-
-class ControlSettings(_Table):
-    """How the agent reaches the control plane."""
-
-    url: str = Field(
-        description="Base URL of the control plane", examples=["https://fleet.example.org"]
-    )
-    token_file: Path = Field(
-        description="File with the site's API token", examples=["/etc/turtle/agent.token"]
-    )
-
-    def token(self) -> str:
-        return read_secret(self.token_file)
-
-
-class HomeSettings(_Table):
-    """A home whose envelopes this box accepts."""
-
-    public_key: str = Field(
-        description="Ed25519 public key of the home, base64 of its 32 bytes",
-        examples=["gYpxjM3tB5wUzT3q0cFOu0pYB2b1KaZJmFQhPZ0u2ew="],
-    )
-    number: int = Field(description="Number of the home, part of its tokens", ge=0, le=255)
-
-
-class SigningSettings(_Table):
-    """The key that signs envelopes of runs accepted here."""
-
-    private_key_file: Path = Field(
-        description="File with the Ed25519 private key (PEM)",
-        examples=["/etc/turtle/home.key"],
-    )
-
-
-class DevSettings(_Table):
-    """What the `dev` tasks may touch."""
-
-    roots: tuple[Path, ...] = Field(
-        (), description="Folders below which repositories may lie", examples=[["/srv/git"]]
-    )
-    url_schemes: tuple[str, ...] = Field(
-        ("https", "ssh"), description="URL schemes that git may fetch from"
-    )
-    url_hosts: tuple[str, ...] = Field(
-        (), description="Hosts that git may fetch from; empty: none", examples=[["github.com"]]
-    )
-    commands: dict[str, Path] = Field(
-        default_factory=dict,
-        description="Executables that run_command may start: short name = absolute path",
-        examples=[{"make": "/usr/bin/make"}],
-    )
-    command_path: str = Field("/usr/bin:/bin", description="PATH of started commands")
-    max_time_s: float = Field(600.0, description="Longest run of one command, seconds", gt=0)
-    max_memory_bytes: int = Field(
-        1 << 30, description="Address space of one command, bytes", ge=1 << 24
-    )
-    max_output_bytes: int = Field(
-        64 * 1024, description="Tail of output that is kept, bytes", ge=256
-    )
-
-
-class DeviceSettings(_Table):
-    """A device's HTTP API and the account on it."""
-
-    url: str = Field(description="Base URL of the device", examples=["https://192.0.2.1"])
-    username: str = Field(description="Read-only local account", examples=["turtle"])
-    password_file: Path = Field(
-        description="File with the account's password", examples=["/etc/turtle/device.password"]
-    )
-    certificate_sha256: str | None = Field(
-        None, description="SHA-256 of the device's certificate in hex, to pin a self-signed one"
-    )
-    timeout_s: float = Field(5.0, description="Time limit of one request, seconds", gt=0)
-
-    def password(self) -> str:
-        return read_secret(self.password_file)
-
-
-class LimitSettings(_Table):
-    """Sizes above which data is refused or stays at the site."""
-
-    max_args_bytes: int = Field(
-        65_536, description="Largest arguments of a run, bytes of JSON", ge=256
-    )
-    max_result_bytes: int = Field(
-        65_536, description="Largest result that leaves the site, bytes of JSON", ge=256
-    )
+#: Tables of the same file that other programs read.
+OTHER_TABLES = ("control_plane",)
+Settings = TypeVar("Settings", bound=BaseSettings)
 
 
 class FleetSettings(BaseSettings):
@@ -225,55 +123,42 @@ def config_path() -> Path | None:
     return next((Path(p) for p in CONFIG_PLACES if Path(p).is_file()), None)
 
 
-def read_secret(path: Path) -> str:
-    """The content of a secret's file, stripped; refuses files that others can read."""
-    try:
-        mode = path.stat().st_mode & 0o777
-        if mode & 0o077:
-            raise ConfigurationError(f"{path} is readable by others; run: chmod 600 {path}")
-        return path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise ConfigurationError(f"cannot read the secret {path}: {error.strerror}") from error
-
-
 def load_settings(**overrides: Any) -> FleetSettings:
     """Read and check the configuration.
 
     Raises ConfigurationError with one line a mistake: file, key, what is wrong, an example.
     """
+    return checked(FleetSettings, **overrides)
+
+
+def checked(model: type[Settings], *table: str, **overrides: Any) -> Settings:
+    """Read the file and the environment into `model`; `table` is its place in the file.
+
+    Raises ConfigurationError as `load_settings` does.
+    """
+    path = config_path()
+    lines: list[str] = []
     try:
-        return FleetSettings(**overrides)
+        lines += _unknown_keys(path)
+        found = model(**overrides)
     except ValidationError as error:
-        where = config_path() or f"no file ({', '.join(CONFIG_PLACES)}) and the environment"
-        lines = [_mistake(item) for item in error.errors()]
-        raise ConfigurationError("\n".join([f"configuration of {where}:", *lines])) from error
+        lines += invalid_values(error, model, table)
+    except SettingsError as error:
+        lines.append(f"  {error}; lists and tables in the environment are JSON: '[\"udm\"]'")
+    except (TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        lines.append(f"  it cannot be read as TOML: {error}")
+    if lines:
+        # Out of the except clauses, so not chained: pydantic's error repeats the values, and
+        # one of them may be a secret.
+        where = path or f"no file ({', '.join(CONFIG_PLACES)}) and the environment"
+        raise ConfigurationError("\n".join([f"configuration of {where}:", *lines]))
+    return found
 
 
-def _mistake(item: Any) -> str:
-    key = ".".join(str(part) for part in item["loc"])
-    variable = "TURTLE_" + "__".join(str(part) for part in item["loc"]).upper()
-    example = _example_of(item["loc"])
-    hint = f"; for example: {example}" if example else ""
-    return f"  {key} (or {variable}): {item['msg']}{hint}"
-
-
-def _example_of(loc: tuple[Any, ...]) -> str:
-    model: Any = FleetSettings
-    field = None
-    for part in loc:
-        fields = getattr(model, "model_fields", {})
-        if part not in fields:
-            break
-        field = fields[part]
-        model = _model_in(field.annotation)
-    if field is None or not field.examples:
-        return ""
-    return f"{loc[-1]} = {field.examples[0]!r}"
-
-
-def _model_in(annotation: Any) -> Any:
-    candidates = (annotation, *getattr(annotation, "__args__", ()))
-    return next((c for c in candidates if hasattr(c, "model_fields")), None)
+def _unknown_keys(path: Path | None) -> list[str]:
+    """Mistyped keys at the top of the file; the models of the tables find theirs."""
+    top = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
+    return unknown_keys(top, {*FleetSettings.model_fields, *OTHER_TABLES})
 
 
 @lru_cache(maxsize=1)

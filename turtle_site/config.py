@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -14,7 +14,7 @@ from pydantic_settings import (
 )
 
 from fleet.policy.errors import ConfigurationError
-from tasks.settings import config_path
+from tasks.settings import checked, config_path
 
 
 class ControlPlaneSettings(BaseSettings):
@@ -68,21 +68,7 @@ class ControlPlaneSettings(BaseSettings):
 
 def load_control_plane() -> ControlPlaneSettings:
     """Read and check the table; raises ConfigurationError with one line a mistake."""
-    try:
-        return ControlPlaneSettings()
-    except ValidationError as error:
-        fields = ControlPlaneSettings.model_fields
-        lines = [
-            f"  control_plane.{item['loc'][0]}: {item['msg']}"
-            + _example(fields.get(str(item["loc"][0])))
-            for item in error.errors()
-        ]
-        where = config_path() or "turtle.toml (no such file) and the environment"
-        raise ConfigurationError("\n".join([f"configuration of {where}:", *lines])) from error
-
-
-def _example(field: Any) -> str:
-    return f"; for example: {field.examples[0]!r}" if field is not None and field.examples else ""
+    return checked(ControlPlaneSettings, "control_plane")
 
 
 def database(url: str, password: str = "") -> dict[str, Any]:

@@ -34,7 +34,7 @@ def _statement(model: type[models.Model], vendor: str) -> tuple[str, list[tuple[
     """The INSERT and, for each of its columns, the attribute and its conversion."""
     fields = [f for f in model._meta.concrete_fields if not isinstance(f, models.AutoField)]
     quote = connection.ops.quote_name
-    names = ", ".join(quote(f.column) for f in fields)
+    names = ", ".join(quote(str(f.column)) for f in fields)
     places = ", ".join(["%s"] * len(fields))
     sql = f"INSERT INTO {quote(model._meta.db_table)} ({names}) VALUES ({places})"  # noqa: S608
     return sql, [(f.attname, _converter(f)) for f in fields]

@@ -1,10 +1,15 @@
 """What a box last said of itself: workers, host, links, broker. Only the newest is kept."""
 
+from collections import defaultdict
 from datetime import datetime
 
-from fleet.models import Attempt, Journal, Site, Worker
+from fleet.models import Attempt, HomeMail, Journal, SecurityEvent, Site, Worker
 from fleet.policy.states import AttemptStatus
+from fleet.policy.tokens import home_of
 from tasks.wire import Heartbeat, WorkerState
+
+#: Mail that renews the leases of a home's runs elsewhere; only the newest of a site counts.
+RUNNING = "running"
 
 
 def take_heartbeat(
@@ -21,16 +26,39 @@ def take_heartbeat(
         site.observations = {"links": beat.links, "broker": beat.broker, "at": now.isoformat()}
         for state in beat.workers:
             _take_worker(site, journal.box, state, now)
-        tokens = [token for _, token in beat.running]
-        if tokens:
-            Attempt.objects.filter(token__in=tokens, status=AttemptStatus.RUNNING).update(
-                seen_at=now
-            )
+        _renew_leases(site, [token for _, token in beat.running], now)
     journal.save()
     site.save(update_fields=("last_seen_at", "observations"))
 
 
+def _renew_leases(site: Site, tokens: list[int], now: datetime) -> None:
+    """What a box works on is not lost; another site's home hears of its own runs by mail."""
+    Attempt.objects.filter(token__in=tokens, status=AttemptStatus.RUNNING, site=site.pk).update(
+        seen_at=now
+    )
+    foreign: defaultdict[int, list[int]] = defaultdict(list)
+    for token in tokens:
+        foreign[home_of(token)].append(token)
+    for home in Site.objects.filter(number__in=foreign).exclude(pk=site.pk):
+        HomeMail.objects.filter(site=home, kind=RUNNING, payload__at=site.pk).delete()
+        HomeMail.objects.create(
+            site=home,
+            kind=RUNNING,
+            created_at=now,
+            payload={"at": site.pk, "tokens": foreign[home.number]},
+        )
+
+
 def _take_worker(site: Site, box: str, state: WorkerState, now: datetime) -> None:
+    if Worker.objects.filter(pk=state.id).exclude(site=site).exists():
+        SecurityEvent.objects.create(
+            at=now,
+            site=site.pk,
+            worker_id=state.id,
+            kind="foreign worker",
+            detail="reports a worker of another site",
+        )
+        return
     values = {
         "site": site,
         "box": box,

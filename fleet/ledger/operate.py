@@ -11,6 +11,8 @@ from fleet.ledger.enqueue import wake_relay
 from fleet.ledger.transitions import move
 from fleet.models import CONTROL_HOME, HomeMail, TaskRun
 from fleet.policy.states import RunEvent, RunStatus, advance
+from tasks import app
+from tasks.revoke import stop_on_workers
 
 TRIES = 5
 
@@ -41,7 +43,7 @@ def _operate(run_id: UUID | str, event: RunEvent, who: str, why: str) -> TaskRun
         was_out = run.open_attempt
         if move(run, event, now=datetime.now(UTC), why=why, who=who, changes=_changes(run, event)):
             if event is RunEvent.CANCEL and was_out:
-                transaction.on_commit(partial(stop_on_worker, str(run.pk)))
+                transaction.on_commit(partial(stop_on_workers, app, run.token))
             return run
     raise RuntimeError(f"run {run_id} changed {TRIES} times while it was being changed")
 
@@ -54,6 +56,8 @@ def _changes(run: TaskRun, event: RunEvent) -> dict[str, Any]:
 def _ask_home(run: TaskRun, event: RunEvent, who: str, why: str) -> TaskRun:
     """Only a run's home changes it: the wish travels in the answer to its next report."""
     advance(RunStatus(run.status), event)
+    if event is RunEvent.CANCEL and run.open_attempt:
+        transaction.on_commit(partial(stop_on_workers, app, run.token))
     kind = "cancel" if event is RunEvent.CANCEL else "retry"
     HomeMail.objects.create(
         site_id=run.home,
@@ -62,16 +66,3 @@ def _ask_home(run: TaskRun, event: RunEvent, who: str, why: str) -> TaskRun:
         created_at=datetime.now(UTC),
     )
     return run
-
-
-def stop_on_worker(run_id: str) -> None:
-    """Ask the worker to end the task, best effort: whether it hears it or not, it cannot commit."""
-    from kombu.exceptions import OperationalError
-    from redis.exceptions import RedisError
-
-    from tasks import app
-
-    try:
-        app.control.revoke(run_id, terminate=True, signal="SIGTERM")
-    except (OperationalError, RedisError, OSError):
-        return

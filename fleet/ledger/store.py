@@ -16,7 +16,7 @@ from fleet.policy.effects import EffectClass
 from fleet.policy.liveness import Liveness
 from fleet.policy.routing import split_queue
 from fleet.policy.states import OPEN_ATTEMPTS, AttemptStatus, RunEvent, RunStatus
-from tasks.home.store import Dispatch, DueRun, OpenAttempt
+from tasks.home.store import Dispatch, DueRun, Group, OpenAttempt
 
 SUPPLY_FRESH = timedelta(seconds=1)
 
@@ -40,7 +40,7 @@ class LedgerStore:
             for run in stale
         )
 
-    def due(self, now: datetime, limit: int, without: Collection[tuple[str, str]]) -> list[DueRun]:
+    def due(self, now: datetime, limit: int, without: Collection[Group]) -> list[DueRun]:
         rows = TaskRun.objects.filter(
             Q(run_after__isnull=True) | Q(run_after__lte=now),
             Q(expires_at__isnull=True) | Q(expires_at__gt=now),
@@ -48,8 +48,8 @@ class LedgerStore:
             status=RunStatus.READY.value,
             open_attempt=False,
         )
-        for capability, site in without:
-            rows = rows.exclude(capability=capability, site=site)
+        for capability, site, effect in without:
+            rows = rows.exclude(capability=capability, site=site, effect=effect.value)
         chosen = rows.order_by("-priority", "enqueued_at").only(
             "id", "capability", "site", "effect", "token"
         )[:limit]

@@ -51,8 +51,8 @@ class Journal(models.Model):
 class HomeMail(models.Model):
     """Something that a site's home must hear; it travels in the answer to its next report.
 
-    `kind` is `claimed`, `finished`, `lost` (what a foreign site did with its run), `cancel` or
-    `retry` (what an operator asked for).
+    `kind` is `claimed`, `finished`, `lost`, `running` (what a foreign site does with its runs),
+    `cancel` or `retry` (what an operator asked for).
     """
 
     site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="mail")

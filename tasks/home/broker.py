@@ -14,6 +14,7 @@ from fleet.policy.envelope import header
 from fleet.policy.errors import NetworkError
 from tasks.broker import master_client
 from tasks.home.signer import Signed
+from tasks.revoke import TOKEN_STAMP
 from tasks.settings import BrokerSettings
 
 UNACKED_KEY = "unacked"
@@ -84,6 +85,8 @@ class RedisBroker:
             envelope.args,
             envelope.kwargs,
             ignore_result=True,
+            stamped_headers=[TOKEN_STAMP],
+            **{TOKEN_STAMP: [str(envelope.token)]},
             group_id=signed.group_id or None,
             argsrepr=signed.args_repr,
             kwargsrepr=signed.kwargs_repr,

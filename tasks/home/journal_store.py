@@ -12,7 +12,7 @@ from fleet.policy.routing import split_queue
 from fleet.policy.states import ATTEMPT_AFTER, AttemptStatus, RunEvent, RunStatus
 from fleet.policy.tokens import make_token
 from tasks.home.journal_rows import move
-from tasks.home.store import Dispatch, DueRun, OpenAttempt
+from tasks.home.store import Dispatch, DueRun, Group, OpenAttempt
 from tasks.journal.database import JournalDatabase, set_meta
 from tasks.journal.tables import HomeRunRow
 
@@ -58,13 +58,16 @@ class JournalStore:
                 )
         return len(rows)
 
-    def due(self, now: datetime, limit: int, without: Collection[tuple[str, str]]) -> list[DueRun]:
+    def due(self, now: datetime, limit: int, without: Collection[Group]) -> list[DueRun]:
         ready = _SELECT.where(
             _ROW.status == RunStatus.READY.value,
             _ROW.open_attempt.is_(False),
             or_(_ROW.run_after.is_(None), _ROW.run_after <= now),
             or_(_ROW.expires_at.is_(None), _ROW.expires_at > now),
-            *(not_(and_(_ROW.capability == c, _ROW.site == s)) for c, s in without),
+            *(
+                not_(and_(_ROW.capability == c, _ROW.site == s, _ROW.effect == e.value))
+                for c, s, e in without
+            ),
         )
         with self._database.read() as connection:
             rows = (

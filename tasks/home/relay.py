@@ -8,7 +8,7 @@ from typing import Protocol
 from fleet.policy import dispatch, window
 from fleet.policy.dispatch import Supply
 from tasks.home.signer import Signed, Signer
-from tasks.home.store import Dispatch, DueRun, HomeStore
+from tasks.home.store import Dispatch, DueRun, Group, HomeStore
 
 #: Runs looked at in one step; a deeper backlog takes several steps.
 BATCH = 500
@@ -44,7 +44,7 @@ class Relay:
         Cut at any point nothing is lost: an attempt without its mark is published again by
         `Reconciler`, with the same token.
         """
-        stuck: set[tuple[str, str]] = set()
+        stuck: set[Group] = set()
         published = 0
         while True:
             due = self._store.due(now, BATCH, stuck)
@@ -66,19 +66,19 @@ class Relay:
 
     def _choose(
         self, due: Sequence[DueRun], now: datetime
-    ) -> tuple[list[tuple[str, str]], set[tuple[str, str]]]:
-        """(run id, queue) of what fits, and the (capability, site) of what does not."""
+    ) -> tuple[list[tuple[str, str]], set[Group]]:
+        """(run id, queue) of what fits, and the groups of what does not."""
         supply = self._store.supply(now)
         placed = [(run, _queue(run, supply)) for run in due]
         left = self._rooms({queue for _, queue in placed if queue is not None}, supply)
         chosen: list[tuple[str, str]] = []
-        held_back: set[tuple[str, str]] = set()
+        held_back: set[Group] = set()
         for run, queue in placed:
             if queue is not None and left[queue] > 0:
                 left[queue] -= 1
                 chosen.append((run.run_id, queue))
             else:
-                held_back.add((run.capability, run.site))
+                held_back.add(run.group)
         return chosen, held_back
 
     def _rooms(self, queues: set[str], supply: Sequence[Supply]) -> dict[str, int]:

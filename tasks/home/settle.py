@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping, select, update
 
 from fleet.policy.contracts import TaskContract
 from fleet.policy.effects import EffectClass
@@ -64,6 +64,9 @@ class Settler:
 
     def _take_one(self, connection: Connection, item: Mail, now: datetime) -> None:
         payload = item.payload
+        if item.kind == "running":
+            self._seen(connection, payload["tokens"], now)
+            return
         row = _run(connection, str(payload.get("run_id")))
         if row is None:
             return
@@ -77,6 +80,10 @@ class Settler:
             self._finished(connection, row["run_id"], payload["payload"], payload["worker_id"], now)
         elif item.kind == EntryKind.LOST:
             self._lost(connection, row["run_id"], str(payload["payload"].get("why")), now)
+
+    def _seen(self, connection: Connection, tokens: list[int], now: datetime) -> None:
+        """Another site works on these: their leases go on."""
+        connection.execute(update(HomeRunRow).where(_RUN.token.in_(tokens)).values(seen_at=now))
 
     def _wish(self, connection: Connection, row: RowMapping, item: Mail, now: datetime) -> None:
         event = RunEvent.CANCEL if item.kind == "cancel" else RunEvent.RETRY

@@ -9,6 +9,9 @@ from fleet.policy.dispatch import Supply
 from fleet.policy.effects import EffectClass
 from fleet.policy.states import AttemptStatus
 
+#: Capability, site and effect class: runs that are alike to the relay.
+Group = tuple[str, str, EffectClass]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueRun:
@@ -22,6 +25,10 @@ class DueRun:
     site: str
     effect: EffectClass
     last_site: str = ""
+
+    @property
+    def group(self) -> Group:
+        return self.capability, self.site, self.effect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +73,10 @@ class HomeStore(Protocol):
         """Cancel the unclaimed runs whose expiry has passed; returns how many."""
         ...
 
-    def due(self, now: datetime, limit: int, without: Collection[tuple[str, str]]) -> list[DueRun]:
+    def due(self, now: datetime, limit: int, without: Collection[Group]) -> list[DueRun]:
         """READY runs without an open attempt whose time has come, the most urgent first.
 
-        Runs of the (capability, site) pairs in `without` are left out: they cannot go now.
+        Runs of the groups in `without` are left out: they cannot go now.
         """
         ...
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Connection, Executable, Table
+from sqlalchemy import JSON, ClauseElement, Connection, Table
 from sqlalchemy.dialects import sqlite
 
 
@@ -19,7 +19,7 @@ class Prepared:
     Parameters that are not columns (of a WHERE) must be plain numbers or texts.
     """
 
-    def __init__(self, statement: Executable, table: Table) -> None:
+    def __init__(self, statement: ClauseElement, table: Table) -> None:
         compiled: Any = statement.compile(dialect=sqlite.dialect())
         self._sql = compiled.string
         self._names: list[str] = list(compiled.positiontup)

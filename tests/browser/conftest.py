@@ -11,8 +11,14 @@ from pytest_django.live_server_helper import LiveServer
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
 ]
 PASSWORD = "slow-and-steady-1"
 
@@ -40,9 +46,7 @@ def console() -> list[str]:
 
 
 @pytest.fixture
-def page(
-    live_server: LiveServer, browser: Browser, console: list[str]
-) -> Iterator[Page]:
+def page(live_server: LiveServer, browser: Browser, console: list[str]) -> Iterator[Page]:
     """A page of a logged-in operator, with a clock that the test turns."""
     User.objects.create_superuser("keeper", "", PASSWORD)
 

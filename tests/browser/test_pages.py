@@ -156,9 +156,7 @@ def test_pages_fit_a_phone(page: Page, scheme: str, console: list[str]) -> None:
     assert console == []
 
 
-def test_a_run_is_cancelled_and_asked_for_again_on_its_page(
-    page: Page, console: list[str]
-) -> None:
+def test_a_run_is_cancelled_and_asked_for_again_on_its_page(page: Page, console: list[str]) -> None:
     run = make_run()
     page.goto(f"/runs/{run.pk}/")
     page.get_by_role("button", name="Cancel").click()

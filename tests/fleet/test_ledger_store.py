@@ -58,10 +58,12 @@ def test_only_ready_runs_of_this_home_whose_time_has_come_are_due(store: LedgerS
     assert due(store, later(10)) == ids(wanted, delayed)
 
 
-def test_what_cannot_go_now_is_left_out_by_capability_and_site(store: LedgerStore) -> None:
+def test_what_cannot_go_now_is_left_out_by_group(store: LedgerStore) -> None:
     anywhere, pinned = enqueue(), enqueue(site="dc1")
-    assert [r.run_id for r in store.due(NOW, 10, {("dev", "")})] == ids(pinned)
-    assert [r.run_id for r in store.due(NOW, 10, {("dev", "dc1")})] == ids(anywhere)
+    here, there = store.due(NOW, 10, ())
+    assert {here.group, there.group} == {("dev", "", here.effect), ("dev", "dc1", here.effect)}
+    assert [r.run_id for r in store.due(NOW, 10, {("dev", "", here.effect)})] == ids(pinned)
+    assert [r.run_id for r in store.due(NOW, 10, {("dev", "dc1", here.effect)})] == ids(anywhere)
 
 
 def test_an_attempt_is_opened_once_with_a_token_of_the_control_plane(store: LedgerStore) -> None:

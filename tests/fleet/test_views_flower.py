@@ -84,8 +84,11 @@ def test_our_cookies_stay_here_and_flowers_password_goes_there(
 
 def test_flowers_cookies_policies_and_hops_stay_there(flower: StandIn, keeper: User) -> None:
     flower.headers = {
-        "Set-Cookie": "_xsrf=1", "Access-Control-Allow-Origin": "*", "Keep-Alive": "timeout=5",
-        "Content-Security-Policy": "default-src *", "Server": "Tornado",
+        "Set-Cookie": "_xsrf=1",
+        "Access-Control-Allow-Origin": "*",
+        "Keep-Alive": "timeout=5",
+        "Content-Security-Policy": "default-src *",
+        "Server": "Tornado",
     }
     response, _ = ask(keeper, "get", "/flower/")
     assert "_xsrf" not in response.cookies

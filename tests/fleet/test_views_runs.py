@@ -94,7 +94,9 @@ def test_a_waiting_run_says_why(staff: Client) -> None:
 def test_an_error_is_shown_with_its_blame_and_whether_it_passes(staff: Client) -> None:
     error = {"kind": "TheirError", "message": "no such host", "blame": "theirs"}
     run = make_run(
-        status="FAILED", error={**error, "transient": False}, finished_at=ago(1),
+        status="FAILED",
+        error={**error, "transient": False},
+        finished_at=ago(1),
         reason="the error is permanent",
     )
     page = text_of(staff, page_of(run))
@@ -184,8 +186,15 @@ def test_a_running_run_names_where_it_runs(staff: Client) -> None:
     worker_at(heard_site("dc2", 2), "nuc", "dev")
     run = make_run(status="RUNNING", token=9, attempts=1, started_at=ago(3), open_attempt=True)
     Attempt.objects.create(
-        run=run, number=1, token=9, status="RUNNING", queue_name="dev", created_at=ago(4),
-        published_at=ago(4), started_at=ago(3), site="dc2",
+        run=run,
+        number=1,
+        token=9,
+        status="RUNNING",
+        queue_name="dev",
+        created_at=ago(4),
+        published_at=ago(4),
+        started_at=ago(3),
+        site="dc2",
     )
     page = text_of(staff, page_of(run))
     assert "Runs at DC2." in page

@@ -13,9 +13,18 @@ from fleet.views.facts.shown_json import HIDDEN, shown_json
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (0, "0 ms"), (0.084, "84 ms"), (0.9996, "1.0 s"), (3.21, "3.2 s"), (9.96, "10 s"),
-        (41, "41 s"), (59.7, "1 min"), (400, "6 min 40 s"), (11_520, "3 h 12 min"),
-        (187_200, "2 d 4 h"), (-5, "0 ms"), (timedelta(minutes=2), "2 min"),
+        (0, "0 ms"),
+        (0.084, "84 ms"),
+        (0.9996, "1.0 s"),
+        (3.21, "3.2 s"),
+        (9.96, "10 s"),
+        (41, "41 s"),
+        (59.7, "1 min"),
+        (400, "6 min 40 s"),
+        (11_520, "3 h 12 min"),
+        (187_200, "2 d 4 h"),
+        (-5, "0 ms"),
+        (timedelta(minutes=2), "2 min"),
     ],
 )
 def test_durations_use_their_largest_units(seconds: float | timedelta, text: str) -> None:

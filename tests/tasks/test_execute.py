@@ -195,7 +195,12 @@ def test_a_journal_that_cannot_be_written_keeps_the_task_from_running(
     assert worker.ran == []
 
 
-def test_an_outcome_that_cannot_be_written_leaves_the_claim_open(worker: Worker) -> None:
+def test_an_outcome_that_cannot_be_written_ends_the_process_with_its_claim_open(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agent then sees a claim whose process is gone, and the effect class decides."""
+    monkeypatch.setattr("tasks.execute.WRITE_WITHIN_S", 0.0)
+
     def fill(_: Any) -> None:
         engine = worker.box.database.engine()
         event.listen(engine, "before_cursor_execute", out_of_space)
@@ -205,8 +210,9 @@ def test_an_outcome_that_cannot_be_written_leaves_the_claim_open(worker: Worker)
             raise OSError(28, "No space left on device")
 
     worker.work = fill
-    with pytest.raises(StorageError, match="No space left"):
+    with pytest.raises(SystemExit) as ended:
         worker.deliver(fresh())
+    assert isinstance(ended.value.__cause__, StorageError)
     event.remove(worker.box.database.engine(), "before_cursor_execute", out_of_space)
     assert [row["token"] for row in worker.box.claims.running()] == [256]
     assert worker.kinds() == [EntryKind.CLAIMED]

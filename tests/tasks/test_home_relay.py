@@ -205,3 +205,12 @@ def test_a_silent_worker_is_given_up_by_effect_class(home: Home, effect: EffectC
         assert (row["status"], row["attempt_status"]) == ("READY", "LOST")
         home.relay.step(NOW + timedelta(seconds=200))
         assert home.row(run)["token"] > signed.envelope.token
+
+
+def test_a_full_queue_of_one_class_hides_no_other(home: Home) -> None:
+    """More class D runs than one look takes, all pinned to a full queue, and one of class A."""
+    home.accept("canary.effect_d", 800, priority="high")
+    home.relay.step(NOW)
+    others = home.accept("canary.echo")
+    home.relay.step(NOW)
+    assert home.published("dev") == others

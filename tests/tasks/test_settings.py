@@ -1,6 +1,7 @@
 """Wrong configuration: one line a mistake, with file, key and example; secrets stay secret."""
 
 import re
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ def test_a_good_file_is_read_with_its_defaults(load: Load, tmp_path: Path) -> No
         ('site = "dc1"', 'site = "DC 1"', r"site \(or TURTLE_SITE\): .*lower-case letters"),
         ('box = "mini-1"', "box = 5", r"box \(or TURTLE_BOX\): .*string.*box = 'mini-1'"),
         ('"udm"]', '"udn"]', r"capabilities.*unknown capability 'udn'; did you mean udm"),
+        ('"udm"]', '"udn"]', r"capabilities\.1 .*for example: capabilities = \["),
         (
             'username = "worker-dc1"\n',
             "",
@@ -72,10 +74,18 @@ def test_a_good_file_is_read_with_its_defaults(load: Load, tmp_path: Path) -> No
         ),
         ("sentinels = [", "sentinel = [", r"broker\.sentinels .*for example: sentinels = \["),
         ("sentinels = [", "sentinel = [", r"broker\.sentinel .*[Ee]xtra"),
+        ("sentinels = [", "sentinel = [", r"broker\.sentinel .*did you mean sentinels"),
+        ('"127.0.0.2:26379"', '"x"', r"broker\.sentinels\.1 .*for example: sentinels = \["),
         ('"127.0.0.2:26379"', '"127.0.0.2"', r"broker\.sentinels.*: .*use host:port"),
+        ("public_key =", "publickey =", r"control\.public_key .*for example: public_key = '"),
+        ("public_key =", "publickey =", r"control\.publickey .*did you mean public_key\?"),
         ("number = 0", "number = 256", r"homes\.control\.number .*255"),
         ("max_args_bytes = 1000", "max_args_bytes = 1", r"limits\.max_args_bytes .*256"),
         ('"127.0.0.1:8787"', '"8787"', r"agent_address .*use host:port"),
+        ("[limits]", '[peers]\ndc2 = "x"\n[limits]', r"for example: peers = { dc2 = '10\.2\.0\.2:"),
+        ("state_dir =", "state_dri =", r"state_dri: there is no such key; did you mean state_dir"),
+        ("state_dir =", "zzz = 1\nstate_dir =", r"zzz: there is no such key; remove it"),
+        ('site = "dc1"', "site = ", r"cannot be read as TOML: .*line 1"),
     ],
 )
 def test_a_mistake_is_one_line_with_file_key_and_example(
@@ -92,6 +102,23 @@ def test_each_mistake_has_a_line_of_its_own(load: Load) -> None:
     with pytest.raises(ConfigurationError) as wrong:
         load(('site = "dc1"', 'site = "!"'), ("number = 0", "number = -1"), ('"udm"', '"x"'))
     assert len(str(wrong.value).splitlines()) == 1 + 3
+
+
+def test_an_unknown_key_hides_no_other_mistake(load: Load) -> None:
+    with pytest.raises(ConfigurationError) as wrong:
+        load(("state_dir =", "state_dri ="), ("number = 0", "number = -1"))
+    assert re.search(r"state_dri: .*\n  homes\.control\.number ", str(wrong.value))
+
+
+def test_a_file_in_another_encoding_is_told(load: Load, tmp_path: Path) -> None:
+    load()
+    (tmp_path / "turtle.toml").write_bytes('box = "Kübel"'.encode("latin-1"))
+    with pytest.raises(ConfigurationError, match=r"cannot be read as TOML: .*utf-8"):
+        load_settings()
+
+
+def test_the_table_of_another_program_is_no_mistake(load: Load) -> None:
+    assert load(("[limits]", "[control_plane]\ndebug = true\n[limits]")).site == "dc1"
 
 
 def test_the_environment_goes_before_the_file(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,9 +183,11 @@ def test_no_secret_is_in_the_text_of_the_settings(load: Load) -> None:
 
 
 def test_a_secret_written_into_the_file_is_refused_and_not_repeated(load: Load) -> None:
+    with_secret = '[broker]\npassword = "hunter2"\n'
     with pytest.raises(ConfigurationError, match=r"broker\.password ") as wrong:
-        load(("[broker]\n", '[broker]\npassword = "hunter2"\n'))
-    assert "hunter2" not in str(wrong.value)
+        load(("[broker]\n", with_secret))
+    assert "hunter2" not in "".join(traceback.format_exception(wrong.value))
+    assert wrong.value.__context__ is None
 
 
 def test_the_settings_cannot_be_changed(load: Load) -> None:

@@ -34,6 +34,19 @@ def test_a_killed_class_d_run_waits_for_a_person(fleet: Fleet) -> None:
     assert len(starts) == 1
 
 
+def test_a_cancelled_run_stops_and_may_be_tried_again(fleet: Fleet) -> None:
+    """Its process is ended, it cannot commit, and the next attempt is not taken for it."""
+    run_id = fleet.enqueue("canary.wait", 4, site="dc2")["id"]
+    pid = task_processes(fleet, "dc2", run_id)
+    fleet.api.post(f"/tasks/{run_id}/cancel", json={"why": "changed my mind"})
+    assert fleet.run(run_id)["status"] == "CANCELLED"
+    eventually(lambda: not psutil.pid_exists(pid), "the end of the task's process")
+    fleet.api.post(f"/tasks/{run_id}/retry", json={"why": "and again"})
+    run = fleet.finished(run_id)
+    assert run["status"] == "SUCCESSFUL"
+    assert [a["status"] for a in run["attempt_list"]] == ["VOID", "SUCCESSFUL"]
+
+
 def test_a_killed_worker_is_seen_and_its_work_goes_on(fleet: Fleet) -> None:
     """The whole worker dies: its run is taken over elsewhere, and it comes back."""
     run_id = fleet.enqueue("canary.wait", 2, site="dc1")["id"]
