@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 OBSERVE_EVERY_S = 5.0
 #: Home and orphans are looked at this often even if nobody rings.
 LOOK_EVERY_S = 1.0
+#: After a nudge further ones are gathered for this long: a busy worker rings twice a task.
+COALESCE_S = 0.02
 #: While another site works on a run of this home, the news of it is asked for this often.
 MAIL_EVERY_S = 0.25
 CLAIMS_KEPT = timedelta(days=7)
@@ -81,6 +83,7 @@ class Agent:
         if self._bell.wait(LOOK_EVERY_S):
             self._report_bell.set()
             self._home_bell.set()
+            self._stop.wait(COALESCE_S)
 
     def _report(self) -> None:
         assert self._reporter is not None  # noqa: S101 - only started with one

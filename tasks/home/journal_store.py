@@ -39,14 +39,12 @@ class JournalStore:
         self._supply = supply
 
     def expire_due(self, now: datetime) -> int:
+        overdue = _SELECT.where(_ROW.status == RunStatus.READY.value, _ROW.expires_at <= now)
+        with self._database.read() as connection:
+            if connection.execute(overdue.limit(1)).first() is None:
+                return 0
         with self._database.write() as connection:
-            rows = (
-                connection.execute(
-                    _SELECT.where(_ROW.status == RunStatus.READY.value, _ROW.expires_at <= now)
-                )
-                .mappings()
-                .all()
-            )
+            rows = connection.execute(overdue).mappings().all()
             for row in rows:
                 move(
                     connection,

@@ -33,6 +33,8 @@ class Settler:
 
     def settle_own_claims(self, now: datetime) -> int:
         """Take over what this box's workers did with this home's runs; returns how many."""
+        if not self._has_open_runs():
+            return 0
         with self._database.write() as connection:
             pairs = connection.execute(
                 select(HomeRunRow.__table__, ClaimRow.__table__)  # type: ignore[attr-defined]
@@ -44,6 +46,14 @@ class Settler:
                 claim = {c.name: pair[len(_RUN) + i] for i, c in enumerate(_CLAIM)}
                 self._settle(connection, row, claim, now)
         return len(pairs)
+
+    def _has_open_runs(self) -> bool:
+        """A look without the write lock, which the workers need."""
+        with self._database.read() as connection:
+            found = connection.execute(
+                select(_RUN.run_id).where(_RUN.open_attempt.is_(True)).limit(1)
+            )
+            return found.first() is not None
 
     def _settle(
         self, connection: Connection, row: dict[str, Any], claim: dict[str, Any], now: datetime
