@@ -18,6 +18,7 @@ from fleet.policy.json_values import without_nul
 from fleet.policy.routing import split_queue
 from tasks.box import Box, own_box
 from tasks.context import CurrentRun, set_current_run
+from tasks.intake import IntakeFile, IntakeGate
 from tasks.journal import ClaimResult, ClaimVerdict
 from tasks.results import keep
 from tasks.signing import is_valid
@@ -69,6 +70,7 @@ def execute(task: "FleetTask", args: Sequence[Any], kwargs: dict[str, Any]) -> A
     if request.called_directly:
         return task.run(*args, **kwargs)
     box = own_box()
+    _respect_intake(box)
     execution = _admit(box, task, request, args, kwargs)
     _claim(execution)
     outcome, shown = _run(execution, task)
@@ -76,6 +78,16 @@ def execute(task: "FleetTask", args: Sequence[Any], kwargs: dict[str, Any]) -> A
     if outcome.status is OutcomeStatus.FAILED:
         raise TaskFailedError(shown)
     return shown
+
+
+def _respect_intake(box: Box) -> None:
+    """A standby's worker starts nothing outside its lease, also what it had taken before."""
+    if not box.settings.standby:
+        return
+    gate = IntakeGate(IntakeFile(box.settings.state_dir), slots=1, standby=True, busy=lambda: 0)
+    refusal = gate.refusal()
+    if refusal:
+        raise Reject(f"not run: {refusal}", requeue=True)
 
 
 def _admit(

@@ -77,6 +77,11 @@ class FleetSettings(BaseSettings):
     capabilities: tuple[Capability, ...] = Field(
         (), description="What a worker on this box can do", examples=[["udm", "dev"]]
     )
+    standby: bool = Field(
+        False,
+        description="This box is the standby: its worker takes work only under a lease",
+        examples=[True],
+    )
     state_dir: Path = Field(
         Path("/var/lib/turtle"), description="Folder of the journal and of kept results"
     )
@@ -92,6 +97,13 @@ class FleetSettings(BaseSettings):
     limits: LimitSettings = Field(default_factory=lambda: LimitSettings(), description="Sizes")
     agent_address: Address = Field(
         "127.0.0.1:8787", description="Where this box's agent listens (health, link checks)"
+    )
+    time_scale: float = Field(
+        1.0,
+        description="Shrinks the intervals of failure detection together; for labs only",
+        gt=0,
+        le=1,
+        examples=[0.2],
     )
     peers: dict[str, Address] = Field(
         default_factory=dict,

@@ -8,7 +8,8 @@
    is tried again on fresh connections.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport.redis import QoS, SentinelChannel, SentinelTransport
@@ -35,8 +36,37 @@ class RedialingSSLConnection(_Redial, SentinelManagedSSLConnection):
     """The same over TLS."""
 
 
+class Gate(Protocol):
+    """Says how much this worker may take; `tasks.intake.IntakeGate` is the one there is."""
+
+    def may_take(self) -> bool: ...
+    def queues(self, names: Sequence[str]) -> list[str]: ...
+
+
+class _Open:
+    """No gate: a producer, Flower, a worker before it has started."""
+
+    def may_take(self) -> bool:
+        return True
+
+    def queues(self, names: Sequence[str]) -> list[str]:
+        return list(names)
+
+
+_gate: Gate = _Open()
+
+
+def use_gate(gate: Gate) -> None:
+    """Ask `gate` before every message that this process takes."""
+    global _gate
+    _gate = gate
+
+
 class RecordingQoS(QoS):
     """Records a taken message on whichever master answers."""
+
+    def can_consume(self) -> bool:
+        return _gate.may_take() and bool(super().can_consume())  # type: ignore[no-untyped-call]
 
     def append(self, message: Any, delivery_tag: str) -> None:
         for attempt in range(1, RECORD_TRIES + 1):
@@ -50,7 +80,26 @@ class RecordingQoS(QoS):
                 return
 
 
+class _GatedCycle:
+    """kombu's order of queues, less those that the gate holds back."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def consume(self, n: int) -> list[str]:
+        return _gate.queues(self._inner.consume(n))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
 class FleetChannel(SentinelChannel):
+    """The channel of this transport."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
+        self._queue_cycle = _GatedCycle(self._queue_cycle)
+
     QoS = RecordingQoS
     connection_class = RedialingConnection
     connection_class_ssl = RedialingSSLConnection  # type: ignore[assignment]

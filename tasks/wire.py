@@ -91,6 +91,13 @@ class Heartbeat(_Wire):
     broker: dict[str, Any] = Field(default_factory=dict)
     pending: int = 0
     trouble: str = ""
+    epoch: int = Field(0, ge=0, description="The fleet's epoch as this box knows it")
+    row: dict[str, Any] | None = Field(
+        None, description="The site's signed row of who hears whom; one box of a site sends it"
+    )
+    verdicts: dict[str, Any] = Field(
+        default_factory=dict, description="What this site judges of the others, with reasons"
+    )
 
 
 class Report(_Wire):
@@ -120,3 +127,10 @@ class Ack(_Wire):
     v: int = VERSION
     ack: int
     mail: list[Mail] = Field(default_factory=list)
+    epoch: int = Field(0, ge=0, description="The fleet's epoch")
+    rows: list[dict[str, Any]] = Field(
+        default_factory=list, description="The other sites' signed rows, each with its `age_ms`"
+    )
+    intake: dict[str, Any] | None = Field(
+        None, description="How much the site's workers may take while the site returns"
+    )

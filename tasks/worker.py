@@ -4,30 +4,25 @@ import logging
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from celery.signals import celeryd_after_setup, worker_ready
+from celery.worker import state
 from celery.worker.request import Request
 
 from fleet.policy import routing
 from fleet.policy.envelope import Refusal, read
 from fleet.policy.errors import Blame, ErrorRecord, FleetError, StorageError
 from tasks.box import own_box
+from tasks.intake import IntakeFile, IntakeGate
 from tasks.journal.processes import own_process
 from tasks.journal.tables import WorkerRow
 from tasks.settings import settings
+from tasks.transport import use_gate
+from tasks.version import package_version
 from tasks.wire import Outcome, OutcomeStatus
 
 log = logging.getLogger(__name__)
-
-
-def package_version() -> str:
-    """The installed version of the fleet."""
-    try:
-        return version("turtle-fleet")
-    except PackageNotFoundError:
-        return "unpackaged"
 
 
 @celeryd_after_setup.connect  # type: ignore[untyped-decorator]
@@ -43,6 +38,16 @@ def choose_queues(sender: str, instance: Any, **_: Any) -> None:
     queues = instance.app.amqp.queues
     if queues._consume_from is None:  # nothing was chosen with -Q
         queues.select(routing.queues_of_worker(capabilities, settings().site))
+    use_gate(_gate(int(instance.concurrency or 1)))
+
+
+def _gate(slots: int) -> IntakeGate:
+    return IntakeGate(
+        IntakeFile(settings().state_dir),
+        slots=slots,
+        standby=settings().standby,
+        busy=lambda: len(state.reserved_requests),
+    )
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -14,7 +14,42 @@ from pydantic_settings import (
 )
 
 from fleet.policy.errors import ConfigurationError
-from tasks.settings import checked, config_path
+from tasks.settings import checked, config_path, read_secret
+
+
+class MachinesSettings(BaseModel):
+    """The provider of the standby machine: fly's Machines API."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = Field(
+        "https://api.machines.dev", description="Base URL of the Machines API, without /v1"
+    )
+    app: str = Field(
+        description="App of the standby machine, not the control plane's own",
+        examples=["turtle-standby"],
+        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+    )
+    token_file: Path = Field(
+        description="File with a deploy token of that app, read at each call",
+        examples=["/data/secrets/machines.token"],
+    )
+    machine_id: str = Field(
+        description="Id of the standby machine: fly machines list",
+        examples=["5714790ef5a1d8"],
+        pattern=r"^[a-z0-9]{1,32}$",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_url(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+            raise ValueError("use http://host or https://host, without a user")
+        return url
+
+    def token(self) -> str:
+        return read_secret(self.token_file)
 
 
 class ControlPlaneSettings(BaseSettings):
@@ -49,6 +84,10 @@ class ControlPlaneSettings(BaseSettings):
     flower_url: str = Field("http://127.0.0.1:5555", description="Where Flower listens, privately")
     flower_auth_file: Path | None = Field(
         None, description="File with user:password of Flower's basic authentication"
+    )
+
+    machines: MachinesSettings | None = Field(
+        None, description="Where the standby machine is started; without it there is no standby"
     )
 
     @classmethod

@@ -2,7 +2,9 @@
 
 from fleet.api.door import BoundedParser, FleetApi, docs_door
 from fleet.api.observe import router as observe
+from fleet.api.operate import router as operate
 from fleet.api.reports import router as reports
+from fleet.api.standby import router as standby
 from fleet.api.tasks import router as tasks
 
 api = FleetApi(
@@ -18,6 +20,8 @@ api = FleetApi(
 )
 api.add_router("/tasks", tasks, tags=["tasks"])
 api.add_router("/reports", reports, tags=["agents"])
+api.add_router("/standby", standby, tags=["agents"])
 api.add_router("", observe, tags=["fleet"])
+api.add_router("", operate, tags=["fleet"])
 
 __all__ = ["api"]

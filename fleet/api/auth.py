@@ -100,7 +100,8 @@ def _note_use(token: ApiToken, now: datetime) -> None:
 
 Authenticators = Sequence[Callable[[HttpRequest], Any]]
 
-reader: Authenticators = [TokenAuth(Scope.READ, Scope.ENQUEUE), StaffSession()]
-writer: Authenticators = [TokenAuth(Scope.ENQUEUE)]
+reader: Authenticators = [TokenAuth(Scope.READ, Scope.ENQUEUE, Scope.OPERATE), StaffSession()]
+writer: Authenticators = [TokenAuth(Scope.ENQUEUE, Scope.OPERATE)]
+operator: Authenticators = [TokenAuth(Scope.OPERATE)]
 agent: Authenticators = [TokenAuth(Scope.AGENT)]
 anyone_known: Authenticators = [TokenAuth(*Scope), StaffSession()]

@@ -13,6 +13,8 @@ from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja.errors import HttpError, ValidationError
 
+from fleet.api.mistakes import mistake
+from fleet.control.planned import NotNowError
 from fleet.ledger.ingest import ForeignSiteError, SequenceGapError
 from fleet.models import TaskRun
 from fleet.policy.errors import (
@@ -36,8 +38,6 @@ _LEDGER_TROUBLE = {
     "no space left": "the ledger's disk is full",
     "disk i/o": "the ledger's disk fails",
 }
-#: Names of the two shapes of a body; they are ours, so they stay out of error pointers.
-BODY_SHAPES = ("one", "many")
 
 log = logging.getLogger("fleet.api")
 
@@ -188,6 +188,11 @@ def _foreign(error: ForeignSiteError) -> Problem:
     return Problem(status=403, kind="foreign-site", title="Not your site", detail=str(error))
 
 
+@problem_of.register
+def _not_now(error: NotNowError) -> Problem:
+    return Problem(status=409, kind="not-now", title="Not possible now", detail=str(error))
+
+
 @problem_of.register(Http404)
 @problem_of.register(NotFoundError)
 @problem_of.register(TaskRun.DoesNotExist)
@@ -242,7 +247,7 @@ def _parameter(error: ParameterError) -> Problem:
 
 @problem_of.register
 def _validation(error: ValidationError) -> Problem:
-    return _invalid([_mistake(item) for item in error.errors])
+    return _invalid([mistake(item) for item in error.errors])
 
 
 def _invalid(errors: list[dict[str, Any]]) -> Problem:
@@ -253,19 +258,6 @@ def _invalid(errors: list[dict[str, Any]]) -> Problem:
     return Problem(
         status=422, kind="invalid", title="Request is not valid", detail=detail, extra=extra
     )
-
-
-def _mistake(item: Mapping[str, Any]) -> dict[str, Any]:
-    """`errors` of RFC 9457: a JSON pointer into the body, or the name of a parameter."""
-    source, *rest = item.get("loc", ("body",))
-    message = {"detail": str(item.get("msg", "not valid"))}
-    if source != "body":
-        names = [step for step in rest if isinstance(step, str)]
-        return {**message, "parameter": names[-1] if names else str(source)}
-    many = "many" in rest[1:2]
-    steps = [step for step in rest[1:] if step not in BODY_SHAPES]
-    found: dict[str, Any] = {**message, "pointer": "#/" + "/".join(map(str, steps))}
-    return {**found, "index": steps[0]} if many and steps else found
 
 
 @problem_of.register

@@ -8,10 +8,13 @@ from django.db import DatabaseError, close_old_connections
 
 from fleet.control.broker_view import broker_answers, broker_away
 from fleet.control.clock import Every
+from fleet.control.modes import current_mode
 from fleet.ledger.store import LedgerStore
 from fleet.models import CONTROL_HOME
 from fleet.policy import routing
 from fleet.policy.errors import ConfigurationError, NetworkError
+from fleet.policy.minimal import Deed, may
+from fleet.policy.modes import Mode
 from tasks import app
 from tasks.home.broker import RedisBroker
 from tasks.home.reconcile import Reconciler
@@ -27,6 +30,7 @@ IDLE_S = 0.5
 EXPIRE_EVERY_S = 1.0
 VIEW_EVERY_S = 2.0
 RECONCILE_EVERY_S = 2.0
+MODE_EVERY_S = 0.5
 #: Between two tries while the broker is away.
 AWAY_PAUSE_S = 1.0
 
@@ -51,6 +55,8 @@ class ControlLoop:
         self._expire = Every(EXPIRE_EVERY_S)
         self._view = Every(VIEW_EVERY_S)
         self._reconcile = Every(RECONCILE_EVERY_S)
+        self._mode_due = Every(MODE_EVERY_S)
+        self._mode = Mode.NORMAL
         self._away = ""
 
     def run(self) -> None:
@@ -76,6 +82,8 @@ class ControlLoop:
         """One round; True when there is more to publish at once."""
         if self._expire.due():
             self._store.expire_due(now)
+        if self._held(now):
+            return False
         try:
             more = self._relay.step(now).more
             if self._view.due():
@@ -88,6 +96,23 @@ class ControlLoop:
             return False
         return more
 
+    def _held(self, now: datetime) -> bool:
+        """In minimal mode nothing is issued, published or taken for lost: the one place where
+        that is enforced, before both relay and reconciler."""
+        if self._mode_due.due():
+            self._mode = current_mode().mode
+        needed = (Deed.PUBLISH_NEW, Deed.PUBLISH_AGAIN, Deed.EXPIRE_LAN_LEASE)
+        refused = [d for d in (may(deed, self._mode) for deed in needed) if not d.allowed]
+        if refused:
+            self._gone_quiet(f"held: {refused[0].reason}", now)
+        return bool(refused)
+
+    def _gone_quiet(self, reason: str, now: datetime) -> None:
+        if reason != self._away:
+            log.warning("%s", reason)
+        self._away = reason
+        broker_away(reason, now)
+
     def _report(self, done: list[tuple[int, str]]) -> None:
         for token, reason in done:
             log.info("attempt with token %s: %s", token, reason)
@@ -98,9 +123,6 @@ class ControlLoop:
             self._away = ""
 
     def _gone(self, reason: str, now: datetime) -> None:
-        if reason != self._away:
-            log.warning("%s", reason)
-        self._away = reason
-        broker_away(reason, now)
+        self._gone_quiet(reason, now)
         if self._reconcile.due():
             self._reconciler.step(now, broker_readable=False)

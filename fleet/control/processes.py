@@ -37,16 +37,20 @@ def run_loop() -> None:
     from celery.beat import Service
     from django_celery_beat.schedulers import DatabaseScheduler
 
+    from fleet.control.guard import Guard
     from fleet.control.loop import ControlLoop
     from tasks import app
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    guard = Guard(stop)
+    guard.start()
     service = Service(app, max_interval=BEAT_LOOKS_EVERY_S, scheduler_cls=DatabaseScheduler)
     beat = threading.Thread(target=_beat, args=(service, stop), name="beat", daemon=True)
     beat.start()
     ControlLoop(stop).run()
+    guard.join()
     service.stop()
     beat.join(timeout=2 * BEAT_LOOKS_EVERY_S)
 

@@ -23,12 +23,28 @@ def take_heartbeat(
         journal.pending = beat.pending
         journal.trouble = beat.trouble[:300]
         journal.metrics, journal.metrics_at = beat.host, now
-        site.observations = {"links": beat.links, "broker": beat.broker, "at": now.isoformat()}
+        _take_watch(site, beat, now)
         for state in beat.workers:
             _take_worker(site, journal.box, state, now)
         _renew_leases(site, [token for _, token in beat.running], now)
     journal.save()
-    site.save(update_fields=("last_seen_at", "observations"))
+    site.save(update_fields=("last_seen_at", "observations", "row", "row_at", "verdicts"))
+
+
+def _take_watch(site: Site, beat: Heartbeat, now: datetime) -> None:
+    """One box of a site looks at broker and links; the others say nothing of them."""
+    if beat.links or beat.broker:
+        site.observations = {
+            "links": beat.links,
+            "broker": beat.broker,
+            "epoch": beat.epoch,
+            "clock_offset_s": round((beat.at - now).total_seconds(), 3),
+            "at": now.isoformat(),
+        }
+    if beat.row is not None:
+        site.row, site.row_at = beat.row, now
+    if beat.verdicts:
+        site.verdicts = beat.verdicts
 
 
 def _renew_leases(site: Site, tokens: list[int], now: datetime) -> None:

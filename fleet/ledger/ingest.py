@@ -14,10 +14,12 @@ from fleet.ledger.heartbeat import take_heartbeat
 from fleet.ledger.mirror import take_mirror
 from fleet.ledger.outcomes import take_claim, take_loss, take_outcome
 from fleet.ledger.refusals import take_refusal
+from fleet.ledger.word import word_to
 from fleet.models import Attempt, HomeMail, Journal, SecurityEvent, Site
-from fleet.policy.errors import FleetError
+from fleet.policy.errors import FleetError, RefusedError
 from fleet.policy.routing import is_name
 from fleet.policy.states import AttemptStatus
+from fleet.policy.timing import TIMING
 from tasks.wire import Ack, Entry, EntryKind, Mail, Report
 
 MAIL_PER_REPORT = 200
@@ -55,12 +57,18 @@ class ForeignSiteError(FleetError):
     """A report, or a journal, of another site."""
 
 
+class ClockError(RefusedError):
+    """The box's clock is too far from the control plane's."""
+
+
 def ingest(site: Site, report: Report, now: datetime) -> Ack:
-    """Commit a report; raises SequenceGapError or ForeignSiteError, and nothing is written."""
+    """Commit a report; raises SequenceGapError, ForeignSiteError or ClockError, and nothing is
+    written."""
     if report.site != site.pk:
         raise ForeignSiteError(f"this token reports for {site.pk}, not for {report.site!r}")
     if not is_name(report.box):
         raise ForeignSiteError(f"{report.box!r} is no name of a box")
+    _check_clock(report, now)
     with transaction.atomic():
         journal = _journal(site, report)
         acked = journal.acked_seq
@@ -75,7 +83,21 @@ def ingest(site: Site, report: Report, now: datetime) -> Ack:
         _see_claimed(report, now)
         take_heartbeat(site, journal, report.heartbeat, acked, now)
         HomeMail.objects.filter(site=site, pk__lte=report.mail_ack).delete()
-        return Ack(ack=acked, mail=_mail(site))
+        return Ack(ack=acked, mail=_mail(site), **(word_to(site, now) if report.heartbeat else {}))
+
+
+def _check_clock(report: Report, now: datetime) -> None:
+    """Envelopes carry times: a box far off would refuse good ones, or take expired ones."""
+    if report.heartbeat is None:
+        return
+    ahead_s = (report.heartbeat.at - now).total_seconds()
+    if abs(ahead_s) > TIMING.longest_clock_skew_s:
+        where = "ahead of" if ahead_s > 0 else "behind"
+        raise ClockError(
+            f"the clock of {report.box} is {abs(ahead_s):.0f} s {where} the control plane's; "
+            f"at most {TIMING.longest_clock_skew_s:.0f} s are accepted. Set it (chronyd or "
+            "systemd-timesyncd); the reports wait in the journal until then."
+        )
 
 
 def _take(site: Site, entry: Entry) -> None:

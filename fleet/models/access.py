@@ -8,6 +8,7 @@ from fleet.models.site import Site
 class Scope(models.TextChoices):
     READ = "read", "read"
     ENQUEUE = "enqueue", "enqueue, cancel, retry and read"
+    OPERATE = "operate", "all of that, and planned stops, overrides and budgets"
     AGENT = "agent", "agent of one site"
 
 

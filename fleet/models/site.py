@@ -18,6 +18,20 @@ class Site(models.Model):
     observations = models.JSONField(
         default=dict, blank=True, help_text="What its agent last said of broker and links"
     )
+    row = models.JSONField(
+        default=dict, blank=True, help_text="Its last signed row of the matrix of who hears whom"
+    )
+    row_at = models.DateTimeField(null=True, blank=True)
+    verdict = models.CharField(max_length=20, blank=True, help_text="The control plane's judgement")
+    verdict_reason = models.CharField(max_length=300, blank=True)
+    verdict_at = models.DateTimeField(null=True, blank=True)
+    verdict_since = models.DateTimeField(null=True, blank=True)
+    verdicts = models.JSONField(
+        default=dict, blank=True, help_text="What this site itself judges of the others"
+    )
+    recovery = models.CharField(max_length=20, blank=True, help_text="Stage of its return")
+    recovery_since = models.DateTimeField(null=True, blank=True)
+    recovery_reason = models.CharField(max_length=300, blank=True)
 
     class Meta:
         ordering = ("name",)

@@ -13,6 +13,9 @@ from fleet.policy.errors import UnknownNameError
 #: Capabilities that the fleet knows. A worker may declare any of them; tasks name one each.
 CAPABILITIES: tuple[str, ...] = ("dev", "network", "openwrt", "standby", "udm")
 
+#: Capabilities that stand for a device of a LAN; no box elsewhere can have them.
+LAN_HARDWARE: tuple[str, ...] = ("openwrt", "udm")
+
 _NAME = re.compile(r"^[a-z][a-z0-9-]{0,30}$")
 
 
@@ -66,6 +69,11 @@ def all_queues(sites: Iterable[str]) -> tuple[str, ...]:
         for capability in CAPABILITIES
         for name in (queue_name(capability), *(queue_name(capability, s) for s in sites))
     )
+
+
+def standby_capabilities() -> tuple[str, ...]:
+    """What a standby box away from the LANs can do: all that needs no LAN hardware."""
+    return tuple(c for c in CAPABILITIES if c not in LAN_HARDWARE)
 
 
 def can_serve(capabilities: Collection[str], worker_site: str, queue: str) -> bool:

@@ -2,18 +2,27 @@
 
 import logging
 import threading
+import time
 from datetime import timedelta
 from typing import Any
 
 from fleet.policy.errors import StorageError
+from fleet.policy.liveness import HEARTBEAT_S
+from fleet.policy.timing import TIMING
+from fleet.policy.verdict import Kind
+from probes.agent.activator import Activator
 from probes.agent.broker_view import BrokerView
 from probes.agent.health import serve
 from probes.agent.home import SiteHome
 from probes.agent.links import measure
 from probes.agent.loops import Loop
+from probes.agent.permit import PermitKeeper
 from probes.agent.reporter import Reporter, utc_now
+from probes.agent.watch import SiteWatch
+from probes.agent.word import Word
 from probes.host import host_metrics
 from tasks.box import Box
+from tasks.intake import IntakeFile
 from tasks.settings import FleetSettings
 from tasks.wake import Bell, agent_bell
 from tasks.wire import Heartbeat
@@ -41,9 +50,14 @@ class Agent:
         self._home_bell = threading.Event()
         self._report_bell = threading.Event()
         self._observed: dict[str, dict[str, Any]] = {"host": {}, "links": {}, "broker": {}}
-        self._broker = BrokerView(settings.broker)
+        self._timing = TIMING if settings.time_scale == 1 else TIMING.scaled(settings.time_scale)
+        self._broker = BrokerView(settings.broker, _sites_by_host(settings))
         self._reporter = Reporter(self._box, settings.control) if settings.control else None
         self._home = self._own_home()
+        self._watch = self._own_watch()
+        self._activator = self._own_activator()
+        self._permit = self._own_permit()
+        self._word = Word(self._box, self._watch)
 
     def _own_home(self) -> SiteHome | None:
         """The control plane's own box has none: its control loop signs in another process."""
@@ -51,6 +65,23 @@ class Agent:
         if signing is None or self._settings.site not in self._settings.homes:
             return None
         return SiteHome(self._box, signing)
+
+    def _own_watch(self) -> SiteWatch | None:
+        """Only a site's home has the key that signs its row; the control loop has its own."""
+        if self._home is None:
+            return None
+        return SiteWatch(self._settings, self._box, lambda: self._observed)
+
+    def _own_activator(self) -> Activator | None:
+        if self._watch is None or self._settings.control is None:
+            return None
+        return Activator(self._settings.control, self._watch.control, self._timing)
+
+    def _own_permit(self) -> PermitKeeper | None:
+        if not self._settings.standby or self._settings.control is None:
+            return None
+        file = IntakeFile(self._settings.state_dir)
+        return PermitKeeper(self._settings.control, file, self._timing)
 
     def run(self) -> None:
         """Work until `stop` is set, then send what is left."""
@@ -65,6 +96,13 @@ class Agent:
             loops.append(Loop("report", self._report, self._stop))
         if self._home is not None:
             loops.append(Loop("home", self._run_home, self._stop))
+        if self._watch is not None:
+            loops.append(Loop("watch", self._beat, self._stop))
+            loops.append(Loop("hear", self._watch.watcher.listen, self._stop))
+        if self._permit is not None:
+            loops.append(Loop("permit", self._keep_permit, self._stop))
+        if self._activator is not None:
+            loops.append(Loop("activate", self._activate, self._stop))
         for loop in loops:
             loop.start()
         log.info("agent of %s@%s is ready", self._settings.box, self._settings.site)
@@ -89,6 +127,7 @@ class Agent:
         assert self._reporter is not None  # noqa: S101 - only started with one
         wants_mail = self._home is not None and self._home.awaits_others()
         more, mail = self._reporter.send(self._heartbeat, wants_mail=wants_mail)
+        self._word.take(self._reporter.last_ack)
         if mail and self._home is not None:
             self._home.take_mail(mail)
             self._home_bell.set()
@@ -102,6 +141,29 @@ class Agent:
         self._home.step()
         self._home_bell.wait(LOOK_EVERY_S)
         self._home_bell.clear()
+
+    def _beat(self) -> None:
+        """One beat; while somebody is silent, reports carry the row as often as beats do."""
+        assert self._watch is not None  # noqa: S101 - only started with one
+        started_s = time.monotonic()
+        snapshot = self._watch.beat()
+        if self._reporter is not None:
+            calm = all(v.kind is Kind.UP for v in snapshot.verdicts.values())
+            self._reporter.beat_soon(HEARTBEAT_S if calm else self._timing.beat_s)
+            if not calm:
+                self._report_bell.set()
+        self._stop.wait(max(0.0, started_s + self._timing.beat_s - time.monotonic()))
+
+    def _activate(self) -> None:
+        assert self._watch is not None  # noqa: S101 - only started with one
+        assert self._activator is not None  # noqa: S101 - only started with one
+        self._stop.wait(self._timing.beat_s)
+        self._activator.step(self._watch.watcher.snapshot(), self._watch.epoch)
+
+    def _keep_permit(self) -> None:
+        assert self._permit is not None  # noqa: S101 - only started with one
+        self._permit.step()
+        self._stop.wait(self._permit.every_s)
 
     def _orphans(self) -> None:
         """Notice within a second that a worker's process ended in a task."""
@@ -134,6 +196,9 @@ class Agent:
             broker=self._observed["broker"],
             pending=self._box.entries.pending(),
             trouble=self._trouble(),
+            epoch=self._watch.epoch if self._watch else 0,
+            row=self._watch.watcher.own_row() if self._watch else None,
+            verdicts=self._watch.words() if self._watch else {},
         )
 
     def _trouble(self) -> str:
@@ -143,3 +208,12 @@ class Agent:
         except StorageError as error:
             return str(error)[:300]
         return ""
+
+
+def _sites_by_host(settings: FleetSettings) -> dict[str, str]:
+    """Site of each address; of none where all sites share one (a machine with only 127.0.0.1)."""
+    addresses = {**settings.peers, settings.site: settings.agent_address}
+    hosts = [address.rpartition(":")[0] for address in addresses.values()]
+    return {
+        host: site for site, host in zip(addresses, hosts, strict=True) if hosts.count(host) == 1
+    }

@@ -1,19 +1,23 @@
 """The site's own Redis and Sentinel, as the agent sees them: role, lag, who is master."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import redis
-from redis.exceptions import RedisError
+from redis.exceptions import ReadOnlyError, RedisError
 
-from tasks.broker import sentinel_kwargs
+from tasks.broker import master_client, sentinel_kwargs
 from tasks.settings import BrokerSettings
 
 
 class BrokerView:
     """Asks the own site's Sentinel, the first in the list."""
 
-    def __init__(self, broker: BrokerSettings) -> None:
+    def __init__(self, broker: BrokerSettings, hosts: Mapping[str, str]) -> None:
+        """`hosts`: address of a box -> its site."""
         host, _, port = broker.sentinels[0].rpartition(":")
+        self._hosts = hosts
+        self._master = master_client(broker)
         self._broker = broker
         self._host = host
         self._sentinel = redis.Redis(
@@ -32,6 +36,8 @@ class BrokerView:
             "epoch": state["config-epoch"],
             "sentinel_others": state["num-other-sentinels"],
             "role": "unknown",
+            "answer": self._answer(),
+            "down": self._down([state, *replicas]),
         }
         if state["ip"] == self._host and self._is_own(state["ip"], state["port"]):
             return view | {"role": "master"}
@@ -42,6 +48,27 @@ class BrokerView:
                 view |= {"link": replica["master-link-status"]}
                 view |= {"offset": replica["slave-repl-offset"]}
         return view
+
+    def _answer(self) -> str:
+        """How the master answers a client of this box."""
+        try:
+            self._master.ping()
+        except ReadOnlyError:
+            return "readonly"
+        except (RedisError, OSError):
+            return "timeout"
+        return "ok"
+
+    def _down(self, instances: list[Any]) -> dict[str, str]:
+        """Site -> s_down or o_down, for each Redis that the own Sentinel cannot reach."""
+        found: dict[str, str] = {}
+        for instance in instances:
+            flags = str(instance["flags"]).split(",")
+            worst = next((flag for flag in ("o_down", "s_down") if flag in flags), "")
+            site = self._hosts.get(instance["ip"])
+            if worst and site:
+                found[site] = worst
+        return found
 
     def _is_own(self, host: str, port: int) -> bool:
         """All sites share one address where a machine has only 127.0.0.1; then nothing is own."""

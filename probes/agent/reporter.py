@@ -27,14 +27,20 @@ class Reporter:
         )
         self._journal = box.database.journal_id()
         self._last_beat = float("-inf")
+        self._beat_every_s = HEARTBEAT_S
         self._expected: int | None = None
+        self.last_ack: Ack | None = None
+
+    def beat_soon(self, within_s: float) -> None:
+        """Have the next heartbeat not later than this long after the last one."""
+        self._beat_every_s = min(within_s, HEARTBEAT_S)
 
     def beat_due(self) -> bool:
         """Whether it is time for a heartbeat even if there is nothing to report."""
-        return time.monotonic() - self._last_beat >= HEARTBEAT_S
+        return time.monotonic() - self._last_beat >= self._beat_every_s
 
     def seconds_to_beat(self) -> float:
-        return max(0.0, self._last_beat + HEARTBEAT_S - time.monotonic())
+        return max(0.0, self._last_beat + self._beat_every_s - time.monotonic())
 
     def send(
         self, heartbeat: Callable[[], Heartbeat], *, wants_mail: bool = False
@@ -65,6 +71,7 @@ class Reporter:
         if ack is None:
             return True, []
         self._expected = None
+        self.last_ack = ack
         self._box.entries.acknowledge(ack.ack)
         seen = int(self._box.database.meta("mail_ack", "0"))
         return len(entries) == MAX_ENTRIES, [m for m in ack.mail if m.id > seen]

@@ -87,6 +87,10 @@ class Box:
         return Report(**(values | fields))
 
     def send(self, *entries: Entry, now: datetime = NOW, **fields: Any) -> Ack:
+        if fields.get("heartbeat") is not None:
+            # The box's clock is seven seconds ahead: never to be taken for the control plane's.
+            written = {"at": now + timedelta(seconds=7)}
+            fields["heartbeat"] = fields["heartbeat"].model_copy(update=written)
         return ingest(self.site, self.report(*entries, **fields), now)
 
 

@@ -17,13 +17,19 @@ from django.utils import timezone
 from fleet.api.credentials import digest_of
 from fleet.ledger.waiting import waiting_reason
 from fleet.models import (
+    ActivationLease,
     ApiToken,
     Attempt,
     BrokerView,
+    FleetEvent,
+    FleetState,
     HomeMail,
     Journal,
+    Maintenance,
+    Override,
     RunEvent,
     SecurityEvent,
+    StandbyMonth,
     TaskRun,
     TokenCounter,
     Worker,
@@ -64,6 +70,12 @@ def fill_all_tables() -> None:
     BrokerView.objects.create(seen_at=now, master="dc1")
     TokenCounter.objects.create(value=3)
     SecurityEvent.objects.create(at=now, kind="altered")
+    FleetState.objects.create(mode="normal", since=now)
+    ActivationLease.objects.create(machine="stopped", granted_at=now)
+    StandbyMonth.objects.create(month="2030-01")
+    Maintenance.objects.create(site=site, reason="x", by="y", began_at=now, until=now)
+    Override.objects.create(epoch=2, asserted=["dc1"], by="y", began_at=now, expires_at=now)
+    FleetEvent.objects.create(at=now, kind="mode", subject="fleet", became="minimal", who="z")
     ApiToken.objects.create(name="t", digest="0" * 64, scope="read")
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from fleet.ledger.ingest import ClockError, ingest
 from fleet.models import Attempt, HomeMail, SecurityEvent, Site, TaskRun, Worker
 from tasks.wire import EntryKind, WorkerState
 from tests.fleet.api_calls import make_site
@@ -125,6 +126,16 @@ def test_a_heartbeat_renews_the_leases_that_it_names(dc1: Box, run: TaskRun) -> 
     assert attempt_of(run).seen_at == later(40)
     dc1.send(heartbeat=heartbeat(), now=later(80))
     assert attempt_of(run).seen_at == later(40)
+
+
+@pytest.mark.parametrize(("ahead_s", "words"), [(75, "75 s ahead of"), (-200, "200 s behind")])
+def test_a_box_whose_clock_is_far_off_is_refused_and_told_what_to_do(
+    dc1: Box, run: TaskRun, ahead_s: int, words: str
+) -> None:
+    report = dc1.report(dc1.claimed(run), heartbeat=heartbeat(at=later(ahead_s)))
+    with pytest.raises(ClockError, match=f"{words} the control plane's.*Set it"):
+        ingest(dc1.site, report, NOW)
+    assert attempt_of(run).status != "RUNNING"
 
 
 def worker_state(**fields: Any) -> WorkerState:
