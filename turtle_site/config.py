@@ -52,6 +52,22 @@ class MachinesSettings(BaseModel):
         return read_secret(self.token_file)
 
 
+class MoverSettings(BaseModel):
+    """Users that may move the broker on purpose; no other process has their passwords."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    username: str = Field("mover", description="Redis ACL user")
+    password_file: Path = Field(
+        description="File with its password", examples=["/data/secrets/redis-mover.password"]
+    )
+    sentinel_username: str = Field("sentinel-mover", description="Sentinel ACL user")
+    sentinel_password_file: Path = Field(
+        description="File with its password",
+        examples=["/data/secrets/redis-sentinel-mover.password"],
+    )
+
+
 class ControlPlaneSettings(BaseSettings):
     """Django's own settings; a variable `TURTLE_CONTROL_PLANE__DEBUG` overrides the key."""
 
@@ -86,6 +102,9 @@ class ControlPlaneSettings(BaseSettings):
         None, description="File with user:password of Flower's basic authentication"
     )
 
+    mover: MoverSettings | None = Field(
+        None, description="Who moves the broker in a planned stop; without it nobody does"
+    )
     machines: MachinesSettings | None = Field(
         None, description="Where the standby machine is started; without it there is no standby"
     )

@@ -114,6 +114,10 @@ class ApiClient:
         """The JSON of a POST."""
         return self._call("POST", path, json=body)
 
+    def delete(self, path: str) -> Any:
+        """The answer to a DELETE."""
+        return self._call("DELETE", path)
+
     def _call(self, method: str, path: str, **options: Any) -> Any:
         try:
             response = self._http.request(method, path, **options)

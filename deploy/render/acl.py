@@ -7,12 +7,14 @@ There is no default user. Passwords stand here as SHA-256 digests only. Sources:
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from deploy.topology import Site, Topology
+from deploy.topology import Topology
 from fleet.policy import routing
 
 SENTINEL_CLIENT = "sentinel-client"
 SENTINEL_PEER = "sentinel-peer"
 CONTROL = "control"
+MOVER = "mover"
+SENTINEL_MOVER = "sentinel-mover"
 REPLICATION = "replication"
 SENTINEL = "sentinel"
 
@@ -34,6 +36,8 @@ _ASK_SENTINEL = (
     "+unsubscribe +punsubscribe +sentinel|masters +sentinel|master +sentinel|replicas "
     "+sentinel|slaves +sentinel|sentinels +sentinel|get-master-addr-by-name +sentinel|ckquorum"
 )
+_MOVE_COMMANDS = "-@all +auth +hello +ping +info +client|pause +client|unpause"
+_MOVE_SENTINEL = "-@all +auth +hello +ping +sentinel|failover"
 _PEER_COMMANDS = (
     "-@all +auth +hello +ping +publish +client|setname +sentinel|is-master-down-by-addr"
 )
@@ -46,13 +50,12 @@ def worker_user(site: str) -> str:
 
 def redis_users(topology: Topology) -> tuple[str, ...]:
     """Every user that each Redis knows."""
-    workers = tuple(worker_user(site.name) for site in topology.worker_sites)
-    return (CONTROL, *workers, REPLICATION, SENTINEL)
+    return (CONTROL, *map(worker_user, _workers(topology)), MOVER, REPLICATION, SENTINEL)
 
 
 def sentinel_users() -> tuple[str, ...]:
     """Every user that each Sentinel knows."""
-    return (SENTINEL_CLIENT, SENTINEL_PEER)
+    return (SENTINEL_CLIENT, SENTINEL_MOVER, SENTINEL_PEER)
 
 
 def redis_acl(topology: Topology, passwords: Mapping[str, str], *, selectors: bool = True) -> str:
@@ -65,9 +68,10 @@ def redis_acl(topology: Topology, passwords: Mapping[str, str], *, selectors: bo
     rules = {
         CONTROL: f"{_keys(everything)} {_keys(KOMBU_KEYS)} &* {_COMMANDS}",
         **{
-            worker_user(site.name): _worker_rule(site, everything, selectors=selectors)
-            for site in topology.worker_sites
+            worker_user(site): _worker_rule(site, able, everything, selectors=selectors)
+            for site, able in _workers(topology).items()
         },
+        MOVER: f"resetchannels {_MOVE_COMMANDS}",
         REPLICATION: "resetchannels -@all +psync +replconf +ping",
         SENTINEL: f"&* {_SENTINEL_COMMANDS}",
     }
@@ -75,18 +79,30 @@ def redis_acl(topology: Topology, passwords: Mapping[str, str], *, selectors: bo
 
 
 def sentinel_acl(passwords: Mapping[str, str]) -> str:
-    """The text of the access list of every Sentinel: ask, or vote; nobody reconfigures."""
+    """The text of the access list of every Sentinel: ask, vote, or move the master; nobody
+    reconfigures."""
     rules = {
         SENTINEL_CLIENT: f"resetchannels &* {_ASK_SENTINEL}",
+        SENTINEL_MOVER: f"resetchannels {_MOVE_SENTINEL}",
         SENTINEL_PEER: f"resetchannels &__sentinel__:hello {_PEER_COMMANDS}",
     }
     return _users(rules, passwords)
 
 
-def _worker_rule(site: Site, everything: Sequence[str], *, selectors: bool) -> str:
+def _workers(topology: Topology) -> dict[str, tuple[str, ...]]:
+    """The sites where workers run, the standby's included, and what they can do there."""
+    lans = {site.name: site.capabilities for site in topology.worker_sites}
+    control = topology.control_site
+    standby = {control.name: routing.standby_capabilities()} if control.standby_box else {}
+    return lans | standby
+
+
+def _worker_rule(
+    site: str, capabilities: Sequence[str], everything: Sequence[str], *, selectors: bool
+) -> str:
     if not selectors:
         return f"{_keys(everything)} {_keys(KOMBU_KEYS)} &* {_COMMANDS}"
-    served = routing.queues_of_worker(site.capabilities, site.name)
+    served = routing.queues_of_worker(capabilities, site)
     return (
         f"{_keys(served)} {_keys(KOMBU_KEYS)} &* {_COMMANDS} "
         f"({_QUEUE_OF_OTHERS} {_keys(everything)})"

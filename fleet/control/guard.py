@@ -13,8 +13,10 @@ from functools import partial
 from django.conf import settings as django_settings
 from django.db import DatabaseError, close_old_connections
 
+from fleet.control.draining import BrokerDrain
 from fleet.control.machines.client import FlyMachines
 from fleet.control.modes import ModeKeeper, end_expired
+from fleet.control.moving import BrokerMover
 from fleet.control.recovering import RecoveryKeeper
 from fleet.control.standby import StandbyKeeper
 from fleet.control.timing import timing
@@ -28,18 +30,29 @@ STANDBY_EVERY_S = 2.0
 class Guard:
     """`start` begins, `join` waits for the end after `stop` was set."""
 
-    def __init__(self, stop: threading.Event) -> None:
-        self._stop = stop
+    def __init__(self, stop: threading.Event, paused: threading.Event) -> None:
+        """`paused` is set while the relay must not publish."""
+        self._stop, self._paused = stop, paused
         self._timing = timing()
         self._watch = ControlWatch(settings(), self._timing, stop)
         self._modes = ModeKeeper(settings().site, self._timing)
         self._recovery = RecoveryKeeper(self._timing)
         self._standby = self._own_standby()
+        self._drain = self._own_drain()
         every_s = self._timing.beat_s
         self._threads = [self._thread("judge", self._judge, every_s)]
+        if self._drain is not None:
+            self._threads.append(self._thread("move", self._keep_broker, every_s))
         if self._standby is not None:
             pause_s = min(STANDBY_EVERY_S, STANDBY_EVERY_S * every_s)
             self._threads.append(self._thread("standby", self._keep_standby, pause_s))
+
+    def _own_drain(self) -> BrokerDrain | None:
+        mover = django_settings.CONTROL.mover
+        if mover is None:
+            log.info("no [control_plane.mover] is configured: a planned stop moves no broker")
+            return None
+        return BrokerDrain(BrokerMover(settings().broker, mover, self._paused))
 
     def start(self) -> None:
         self._watch.start()
@@ -65,6 +78,10 @@ class Guard:
         snapshot = self._watch.step(now)
         mode = self._modes.step(snapshot, now)
         self._recovery.step(snapshot, mode, now)
+
+    def _keep_broker(self) -> None:
+        if self._drain is not None:
+            self._drain.step(datetime.now(UTC))
 
     def _keep_standby(self) -> None:
         if self._standby is not None:

@@ -38,8 +38,10 @@ AWAY_PAUSE_S = 1.0
 class ControlLoop:
     """Observes, asks the policy, applies one step at a time. One process runs it."""
 
-    def __init__(self, stop: threading.Event) -> None:
+    def __init__(self, stop: threading.Event, paused: threading.Event | None = None) -> None:
+        """`paused` is set while a planned move of the broker is under way."""
         self._stop = stop
+        self._paused = paused or threading.Event()
         config = settings()
         if config.signing is None:
             raise ConfigurationError(
@@ -99,6 +101,8 @@ class ControlLoop:
     def _held(self, now: datetime) -> bool:
         """In minimal mode nothing is issued, published or taken for lost: the one place where
         that is enforced, before both relay and reconciler."""
+        if self._paused.is_set():
+            return True
         if self._mode_due.due():
             self._mode = current_mode().mode
         needed = (Deed.PUBLISH_NEW, Deed.PUBLISH_AGAIN, Deed.EXPIRE_LAN_LEASE)

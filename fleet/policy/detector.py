@@ -9,7 +9,6 @@ The caller drains its socket before it judges: beats that lie unread are no sile
 
 import math
 from dataclasses import dataclass, replace
-from operator import mul
 
 from fleet.policy.timing import TIMING, Timing
 
@@ -105,7 +104,7 @@ def _mean_and_deviation(intervals_s: tuple[float, ...], timing: Timing) -> tuple
     missing = max(0, timing.window - len(intervals_s))
     count = missing + len(intervals_s)
     mean_s = (sum(intervals_s) + missing * timing.beat_s) / count
-    squares = sum(map(mul, intervals_s, intervals_s)) + missing * timing.beat_s**2
+    squares = sum(gap_s * gap_s for gap_s in intervals_s) + missing * timing.beat_s**2
     # The gaps are short (`longest_gap_s`), so this form loses no digits that matter.
     variance = squares / count - mean_s * mean_s
     return mean_s, max(math.sqrt(max(variance, 0.0)), timing.least_deviation_s)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from fleet.models import BrokerView, TaskRun
+from fleet.models import BrokerView, FleetState, TaskRun
 from fleet.views.facts.happened import Happening, happenings, refused_in_24_h
 from fleet.views.facts.links import Matrix, matrix
 from fleet.views.facts.mode import Mode, mode
@@ -42,7 +42,7 @@ def fleet_facts(now: datetime) -> FleetFacts:
     cards = site_facts(sites, workers, now)
     newest = list(for_list(TaskRun.objects.order_by("-enqueued_at", "-id"))[:RUNS_SHOWN])
     return FleetFacts(
-        mode=mode(cards, view, now),
+        mode=mode(cards, view, FleetState.objects.filter(pk=1).first(), now),
         sites=cards,
         matrix=matrix(sites, now),
         queues=queue_facts(view, workers, now),

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db.models import Max
 
-from fleet.models import RunEvent, SecurityEvent
+from fleet.models import FleetEvent, RunEvent, SecurityEvent
 from fleet.policy.states import RunEvent as Event
 from fleet.views.words import site_label
 
@@ -25,6 +25,18 @@ _NOTABLE = {
     Event.RETRY: ("was asked for again", "info"),
 }
 
+_DECIDED = {
+    "up": "ok",
+    "normal": "ok",
+    "down": "bad",
+    "failover": "bad",
+    "minimal": "bad",
+    "override": "bad",
+    "suspect": "warn",
+    "self-isolated": "bad",
+    "unknown": "off",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Happening:
@@ -38,8 +50,8 @@ class Happening:
 
 
 def happenings() -> tuple[Happening, ...]:
-    """The newest first: three queries."""
-    found = [*_changes(), *_refusals()]
+    """The newest first: four queries."""
+    found = [*_changes(), *_refusals(), *_decisions()]
     return tuple(sorted(found, key=lambda item: item.at, reverse=True)[:SHOWN])
 
 
@@ -61,6 +73,21 @@ def _changes() -> list[Happening]:
 def _change(at: datetime, event: str, why: str, run_id: UUID, task: str) -> Happening:
     words, tone = _NOTABLE[Event(event)]
     return Happening(at, f"{task} {words}", why, tone, run_id)
+
+
+def _decisions() -> list[Happening]:
+    """Verdicts, modes, leases: what the fleet decided about itself."""
+    found = FleetEvent.objects.exclude(kind="machine")[:SHOWN]
+    return [
+        Happening(
+            item.at,
+            f"{item.kind.capitalize()} of {site_label(item.subject)}: "
+            f"{item.was or 'unknown'} → {item.became}",
+            item.why,
+            _DECIDED.get(item.became.partition(" ")[0], "info"),
+        )
+        for item in found
+    ]
 
 
 def _refusals() -> list[Happening]:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from fleet.models import BrokerView
+from fleet.models import BrokerView, FleetState
 from fleet.policy.liveness import SUSPECT_AFTER_S
 from fleet.views.facts.sites import SiteFacts
-from fleet.views.words import between, listed
+from fleet.views.words import age, between, listed, site_label
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,21 @@ class Mode:
     broker: BrokerLine
 
 
-def mode(sites: Sequence[SiteFacts], view: BrokerView, now: datetime) -> Mode:
+#: How a mode that is not normal is called, and its tone; "{site}" is the site it is about.
+_MODES: dict[str, tuple[str, str]] = {
+    "failover": ("Failover of {site}: the others carry on", "bad"),
+    "minimal": ("Minimal operations: the control plane hears nobody", "bad"),
+    "recovering": ("{site} comes back", "warn"),
+    "maintenance": ("Planned stop of {site}", "info"),
+    "override": ("Override: a person says who is down", "bad"),
+}
+
+
+def mode(
+    sites: Sequence[SiteFacts], view: BrokerView, state: FleetState | None, now: datetime
+) -> Mode:
     """The worst of what is known decides the tone."""
-    headline, detail, tone = _sites_line(sites)
+    headline, detail, tone = _mode_line(state, now) or _sites_line(sites)
     broker = broker_line(view, now)
     return Mode(headline, detail, _worst(tone, broker.tone), broker)
 
@@ -47,6 +59,17 @@ def broker_line(view: BrokerView, now: datetime) -> BrokerLine:
         return BrokerLine(text, view.seen_at, f"; master was {view.master or 'unknown'}", "warn")
     name = f"Broker master is {view.master}" if view.master else "No broker master is known"
     return BrokerLine(f"{name}, seen", view.seen_at, " ago", "ok" if view.master else "warn")
+
+
+def _mode_line(state: FleetState | None, now: datetime) -> tuple[str, str, str] | None:
+    """None in normal mode; what is displayed below is then as old as each tile says."""
+    if state is None or state.mode not in _MODES:
+        return None
+    words, tone = _MODES[state.mode]
+    age_s = between(state.since, now)
+    since = f" For {age(age_s)}, epoch {state.epoch}." if age_s is not None else ""
+    reason = state.reason[:1].upper() + state.reason[1:]
+    return words.format(site=site_label(state.site)), f"{reason}.{since}", tone
 
 
 def _sites_line(sites: Sequence[SiteFacts]) -> tuple[str, str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 from fleet.models import Journal, Site
 from fleet.views.facts import reported
 from fleet.views.facts.health import SITE_WORDS, Health, judged
+from fleet.views.facts.verdicts import VerdictFacts, verdict_facts
 from fleet.views.facts.workers import WorkerFacts
 from fleet.views.words import site_label
 
@@ -49,6 +50,7 @@ class SiteFacts:
     title: str
     note: str
     health: Health
+    verdict: VerdictFacts | None
     capabilities: tuple[str, ...]
     boxes: tuple[BoxFacts, ...]
     redis: RedisFacts | None
@@ -83,6 +85,7 @@ def _site(site: Site, workers: Sequence[WorkerFacts], now: datetime) -> SiteFact
         title=site.title if site.title.lower() != site.name else "",
         note=site.note,
         health=judged(site.last_seen_at, now, SITE_WORDS),
+        verdict=verdict_facts(site, now),
         capabilities=tuple(map(str, site.capabilities or ())),
         boxes=tuple(_box(journal) for journal in site.journals.all()),
         redis=_redis(reported.table(site.observations), site.last_seen_at),
