@@ -54,7 +54,6 @@ def transport_options(broker: BrokerSettings) -> dict[str, Any]:
     """kombu's transport options, the same for workers, relay, beat and Flower."""
     return {
         "master_name": broker.master_name,
-        "sentinel_kwargs": sentinel_kwargs(broker),
         "socket_timeout": SOCKET_TIMEOUT_S,
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
         "socket_keepalive": True,

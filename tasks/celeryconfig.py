@@ -9,8 +9,9 @@ import sys
 
 from fleet.policy import routing
 from fleet.policy.errors import ConfigurationError
-from tasks.broker import broker_urls, transport_options
+from tasks.broker import broker_urls, sentinel_kwargs, transport_options
 from tasks.settings import settings
+from tasks.transport import use_sentinel_login
 
 try:
     _settings = settings()
@@ -19,6 +20,7 @@ except ConfigurationError as error:
     sys.exit(78)  # EX_CONFIG of sysexits.h
 
 broker_url = broker_urls(_settings.broker)
+use_sentinel_login(sentinel_kwargs(_settings.broker))
 broker_transport_options = transport_options(_settings.broker)
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None

@@ -8,13 +8,15 @@
    is tried again on fresh connections.
 """
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport.redis import QoS, SentinelChannel, SentinelTransport
 from redis.sentinel import SentinelManagedConnection, SentinelManagedSSLConnection
 
+log = logging.getLogger(__name__)
 #: Tries of recording a taken message; each costs at most the socket timeout.
 RECORD_TRIES = 6
 
@@ -53,7 +55,31 @@ class _Open:
         return list(names)
 
 
+#: Hears of a message that is none: its queue, and what is wrong with it.
+Refuser = Callable[[str, str], None]
+
+
+def _only_logged(queue: str, detail: str) -> None:
+    log.error("a message in %s is none of ours and was dropped: %s", queue, detail)
+
+
 _gate: Gate = _Open()
+_refuse: Refuser = _only_logged
+_sentinel_login: dict[str, Any] = {}
+
+
+def use_sentinel_login(options: dict[str, Any]) -> None:
+    """How to speak to the Sentinels: user, password, time limits.
+
+    Not a transport option: Celery sends those to anybody who asks a worker for its statistics.
+    """
+    _sentinel_login.update(options)
+
+
+def use_refuser(refuser: Refuser) -> None:
+    """Tell `refuser` of every message that cannot be read."""
+    global _refuse
+    _refuse = refuser
 
 
 def use_gate(gate: Gate) -> None:
@@ -85,6 +111,12 @@ class _GatedCycle:
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
+        self.last_taken = ""
+
+    def rotate(self, last_used: str) -> None:
+        """kombu calls this with the queue of each message that it has taken."""
+        self.last_taken = last_used
+        self._inner.rotate(last_used)
 
     def consume(self, n: int) -> list[str]:
         return _gate.queues(self._inner.consume(n))
@@ -99,6 +131,29 @@ class FleetChannel(SentinelChannel):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
         self._queue_cycle = _GatedCycle(self._queue_cycle)
+
+    def _sentinel_managed_pool(self, asynchronous: bool = False) -> Any:
+        if getattr(self, "sentinel_kwargs", None) is None:
+            self.sentinel_kwargs = dict(_sentinel_login)
+        return super()._sentinel_managed_pool(asynchronous)  # type: ignore[no-untyped-call]
+
+    def _brpop_read(self, **options: Any) -> Any:
+        """Whoever may add to a queue may add rubbish: it must not end the worker."""
+        try:
+            return super()._brpop_read(**options)  # type: ignore[no-untyped-call]
+        except self.connection_errors as error:
+            # kombu counts KeyError among them, for its own bookkeeping of sockets.
+            if not isinstance(error, KeyError):
+                raise
+            return self._rubbish(error)
+        except (ValueError, TypeError, AttributeError, LookupError) as error:
+            return self._rubbish(error)
+
+    def _rubbish(self, error: Exception) -> bool:
+        queue = str(self._queue_cycle.last_taken or "?")
+        log.debug("unreadable message", exc_info=error)
+        _refuse(queue, f"{type(error).__name__}: {error}")
+        return True
 
     QoS = RecordingQoS
     connection_class = RedialingConnection

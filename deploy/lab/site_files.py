@@ -1,8 +1,9 @@
 """Write what each box of the lab reads: turtle.toml, secrets, an example repository."""
 
 import json
+import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,24 @@ from deploy.render.turtle_toml import (
     BoxPlaces,
     ControlPlanePlaces,
     DevicePlace,
+    MachinesPlace,
+    MoverPlace,
     broker_user,
     home_of,
+    standby_toml,
     turtle_toml,
 )
 from deploy.topology import Site, Topology
 
 ADMIN_USER = "admin"
 FLOWER_USER = "turtle"
+#: Shrinks the intervals of failure detection of a lab that is started: 0.2 is five times as fast.
+TIME_SCALE = "TURTLE_LAB_TIME_SCALE"
 DEVICE_USER = "turtle"
 DEVICE_CAPABILITIES = ("udm", "openwrt")
+#: The app and the machine of the lab's Machines API.
+MACHINES_APP = "turtle-standby"
+STANDBY_MACHINE = "5714790ef5a1d8"
 COMMANDS = ("echo", "git", "ls", "sleep", "uname")
 
 
@@ -50,6 +59,7 @@ class SiteFiles:
             if "dev" in site.capabilities:
                 make_example(private_folder(self.paths.work(site.name)))
             write_private(self.paths.config(site.name), self.box_toml(site, keys))
+        self._write_standby(keys)
         write_private(self.paths.provision, json.dumps(self.provision(keys), indent=2) + "\n")
 
     def box_toml(self, site: Site, public_keys: dict[str, str]) -> str:
@@ -62,6 +72,28 @@ class SiteFiles:
             public_keys=public_keys,
             control_plane=self._control_plane(site) if site.control_plane else None,
         )
+
+    @property
+    def standby_config(self) -> Path:
+        """The standby box's turtle.toml."""
+        return self.paths.standby(self.topology.control_site.name) / "turtle.toml"
+
+    def _write_standby(self, public_keys: dict[str, str]) -> None:
+        site = self.topology.control_site
+        if self.addresses.machines is None or self.addresses.sites[site.name].standby is None:
+            return
+        folder = private_folder(self.paths.standby(site.name))
+        private_folder(folder / "state")
+        make_example(private_folder(folder / "work"))
+        places = replace(
+            self._places(site),
+            state_dir=folder / "state",
+            broker_password_file=self.secrets.redis_password(acl.worker_user(site.name)),
+            signing_key_file=None,
+            dev_roots=(folder / "work",),
+        )
+        text = standby_toml(self.topology, self.addresses, places=places, public_keys=public_keys)
+        write_private(self.standby_config, text)
 
     def device_capability(self, site: Site) -> str | None:
         """Which device of the site the lab simulates."""
@@ -99,7 +131,7 @@ class SiteFiles:
 
     def _tokens(self) -> list[dict[str, str | None]]:
         agents = [(f"agent-{site}", "agent", site) for site in self.topology.names]
-        people = [("operator", "enqueue", None), ("reader", "read", None)]
+        people = [("operator", "operate", None), ("reader", "read", None)]
         return [
             {
                 "name": name,
@@ -117,10 +149,11 @@ class SiteFiles:
             sentinel_password_file=self.secrets.redis_password(acl.SENTINEL_CLIENT),
             agent_token_file=self.secrets.api_token(f"agent-{site.name}"),
             signing_key_file=self.secrets.home_key(home_of(site)),
-            control_url=self.control_url,
+            control_url=f"http://{self.addresses.control_from_boxes}",
             device=self._device(site),
             dev_roots=(self.paths.work(site.name),),
             dev_commands=_commands(),
+            time_scale=float(os.environ.get(TIME_SCALE, "1")),
         )
 
     def _device(self, site: Site) -> DevicePlace | None:
@@ -140,12 +173,33 @@ class SiteFiles:
         return ControlPlanePlaces(
             secret_key_file=self.secrets.django_key(),
             database_url=f"sqlite:///{ledger}",
-            allowed_hosts=(self.addresses.control.host, "127.0.0.1", "localhost"),
+            allowed_hosts=tuple(dict.fromkeys(self._control_hosts())),
             csrf_trusted_origins=(self.control_url,),
             flower_url=f"http://{self.addresses.flower}",
             flower_auth_file=self.flower_auth(),
             insecure_http=True,
+            mover=MoverPlace(
+                password_file=self.secrets.redis_password(acl.MOVER),
+                sentinel_password_file=self.secrets.redis_password(acl.SENTINEL_MOVER),
+            ),
+            machines=self._machines(),
         )
+
+    def _machines(self) -> MachinesPlace | None:
+        if self.addresses.machines is None:
+            return None
+        return MachinesPlace(
+            url=f"http://{self.addresses.machines}",
+            app=MACHINES_APP,
+            token_file=self.secrets.machines_token(),
+            machine_id=STANDBY_MACHINE,
+        )
+
+    def _control_hosts(self) -> tuple[str, ...]:
+        """The names by which the control plane is asked for."""
+        addresses = self.addresses
+        hosts = (addresses.control.host, addresses.control_from_boxes.host)
+        return (*hosts, "127.0.0.1", "localhost")
 
 
 def _commands() -> dict[str, Path]:

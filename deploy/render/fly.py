@@ -1,8 +1,9 @@
-"""`fly.toml` of the control plane's site: the control plane, Redis, Sentinel."""
+"""`fly.toml` of the control plane's site: the control plane, Redis, Sentinel; and the standby."""
 
 from deploy.render import toml_text
 from deploy.render.toml_text import Value
 from deploy.topology import Topology
+from fleet.policy.errors import ConfigurationError
 
 STATE = "/data"
 
@@ -51,6 +52,53 @@ def fly_toml(topology: Topology, *, app: str, region: str, host: str) -> str:
     }
     return _HEADER + toml_text.dumps(blocks) + _CHECK + _machines()
 
+
+_STANDBY_HEADER = """\
+# Rendered from deploy/topology.toml.
+#
+# An app of its own, so that the token with which the control plane starts the machine can touch
+# nothing else. One machine: fly deploy --ha=false. No service stands before it, so that no proxy
+# starts or stops it, and it is not started again when it ends: only the control plane starts it.
+#
+# Not a shared CPU: a machine that has just woken up would be throttled within seconds. Suspend
+# needs at most 2 GB and no swap. A deploy throws the snapshot away; the next start is a cold one.
+
+"""
+
+
+def standby_fly_toml(topology: Topology, *, app: str, region: str) -> str:
+    """The text of the standby machine's `fly.toml`; raises ConfigurationError without a standby."""
+    box = topology.control_site.standby_box
+    if box is None:
+        raise ConfigurationError(f"{topology.control_site.name} has no standby_box")
+    blocks: dict[str, Value] = {
+        "app": app,
+        "primary_region": region,
+        "kill_signal": "SIGTERM",
+        "kill_timeout": 120,
+        "env": {"TURTLE_CONFIG": f"{STATE}/turtle.toml"},
+        "processes": {"standby": "python -m probes.standby"},
+    }
+    return _STANDBY_HEADER + toml_text.dumps(blocks) + _STANDBY_MACHINE
+
+
+#: The journal lives on the volume: what was not reported yet survives a cold start.
+_STANDBY_MACHINE = f"""
+[[mounts]]
+source = "standby_data"
+destination = "{STATE}"
+processes = ["standby"]
+snapshot_retention = 14
+
+[[vm]]
+processes = ["standby"]
+size = "performance-1x"
+memory = "2048mb"
+
+[[restart]]
+policy = "never"
+processes = ["standby"]
+"""
 
 _CHECK = """
 [[http_service.checks]]

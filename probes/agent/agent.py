@@ -177,8 +177,10 @@ class Agent:
 
     def _observe(self) -> None:
         self._observed["host"] = host_metrics(self._settings.state_dir)
-        self._observed["broker"] = self._broker.read()
-        self._observed["links"] = measure(self._settings.peers)
+        if not self._settings.standby:
+            # What a site sees is told by its own box, not by the standby beside it.
+            self._observed["broker"] = self._broker.read()
+            self._observed["links"] = measure(self._settings.peers)
         self._stop.wait(OBSERVE_EVERY_S)
 
     def _clean(self) -> None:

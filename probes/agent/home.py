@@ -51,6 +51,8 @@ class SiteHome:
 
     def step(self) -> None:
         """Raises NetworkError when the broker is away; what was accepted stays in the journal."""
+        if self._store.is_idle():
+            return  # the workers' nudges are mostly about the runs of other homes
         now = datetime.now(UTC)
         self._settler.settle_own_claims(now)
         self._store.expire_due(now)
@@ -68,6 +70,8 @@ class SiteHome:
 
     def awaits_others(self) -> bool:
         """Whether a published run of this home may be in the hands of another site."""
+        if self._store.is_idle():
+            return False
         own = {row["token"] for row in self._box.claims.running()}
         return any(
             a.token not in own and a.published_at is not None for a in self._store.under_way()

@@ -57,7 +57,7 @@ def test_provision_names_tokens_homes_and_the_login(site_files: SiteFiles) -> No
         "agent-dc1": ("agent", "dc1"),
         "agent-dc2": ("agent", "dc2"),
         "agent-dc3": ("agent", "dc3"),
-        "operator": ("enqueue", None),
+        "operator": ("operate", None),
         "reader": ("read", None),
     }
     assert all(Path(token["file"]).is_file() for token in found["tokens"])

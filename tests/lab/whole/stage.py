@@ -96,6 +96,32 @@ class Fleet:
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout.strip().splitlines()[-1])
 
+    def inspect(self, command: str) -> str:
+        """What the workers answer to `celery inspect`, as JSON text."""
+        site = self.lab.topology.control_site
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "celery",
+                "-A",
+                "tasks",
+                "inspect",
+                command,
+                "--json",
+                "--timeout",
+                "10",
+            ],
+            cwd=REPOSITORY,
+            env=self.environment(site.name),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def django(self, code: str) -> Any:
         """Run Python code in the control plane's Django; its last line is JSON: returned."""
         return self.python("dc3", f"import django, json; django.setup()\n{code}")

@@ -171,3 +171,35 @@ def test_a_replayed_message_runs_nothing_again(fleet: Fleet) -> None:
     fleet.finished(marker["id"])
     eventually(lambda: client.llen(sealed.queue) == 0, "an empty queue")
     assert effects() == 1
+
+
+RUBBISH = ("garbage", "5", "{}", "[1]", '{"body": "x", "properties": {}}', '"x"', "\xff\x00")
+
+
+def test_rubbish_in_a_queue_is_refused_and_the_worker_goes_on(fleet: Fleet) -> None:
+    """Whoever has a site's password can write anything: no worker may end from it."""
+    pid = fleet.state.sites["dc1"].processes["worker"].pid
+    with broker(fleet) as client:
+        for text in RUBBISH:
+            client.lpush("dev.dc1", text)
+    run = fleet.finished(fleet.enqueue("canary.echo", "still there", site="dc1")["id"])
+    assert run["status"] == "SUCCESSFUL"
+    assert fleet.state.sites["dc1"].processes["worker"].pid == pid
+    count = (
+        "from fleet.models import SecurityEvent\n"
+        "print(json.dumps(SecurityEvent.objects.filter("
+        "kind='malformed', site='dc1', detail__contains='dev.dc1').count()))"
+    )
+    eventually(lambda: fleet.django(count) >= len(RUBBISH) - 1, "the security events")
+
+
+def test_a_worker_tells_its_statistics_without_any_password(fleet: Fleet) -> None:
+    """`celery inspect stats` and Flower's page of a worker: an answer, and no secret in it."""
+    told = fleet.inspect("stats")
+    for site in ("dc1", "dc2"):
+        assert f"@{site}" in told
+    for path in (fleet.folder / "secrets" / "redis").iterdir():
+        if path.is_file():
+            assert read_secret(path) not in told, path.name
+    run = fleet.finished(fleet.enqueue("canary.echo", 1, site="dc1")["id"], deadline_s=10)
+    assert run["status"] == "SUCCESSFUL"
