@@ -58,7 +58,8 @@ class BrokerTiming(_Table):
 class Site(_Table):
     """One location: a Redis, a Sentinel and an agent, and a worker where it has capabilities.
 
-    `replica_priority`: the lower is promoted first, 0 is never promoted.
+    `replica_priority`: the lower is promoted first, 0 is never promoted. `standby_box`: a box
+    that works only while a LAN is away; the control plane's site may have one.
     """
 
     name: Name
@@ -69,6 +70,7 @@ class Site(_Table):
     capabilities: tuple[Capability, ...] = ()
     replica_priority: Annotated[int, Field(ge=0)]
     control_plane: bool = False
+    standby_box: Name | None = None
 
 
 class Topology(_Table):
@@ -84,6 +86,9 @@ class Topology(_Table):
                 raise ValueError(f"two sites have the same {what}")
         if sum(site.control_plane for site in self.sites) != 1:
             raise ValueError("exactly one site carries control_plane = true")
+        for site in self.sites:
+            if site.standby_box and (not site.control_plane or site.standby_box == site.box):
+                raise ValueError("standby_box is another box, at the control plane's site")
         return self
 
     @property

@@ -158,6 +158,15 @@ class FleetChannel(SentinelChannel):
     QoS = RecordingQoS
     connection_class = RedialingConnection
     connection_class_ssl = RedialingSSLConnection  # type: ignore[assignment]
+    #: kombu makes a new client for every command; this one serves for as long as its pool does.
+    _shared: Any = None
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        if asynchronous:  # this one holds a connection of its own
+            return super()._create_client(asynchronous=True)  # type: ignore[no-untyped-call]
+        if self._shared is None or self._shared.connection_pool is not self.pool:
+            self._shared = super()._create_client()  # type: ignore[no-untyped-call]
+        return self._shared
 
 
 class FleetTransport(SentinelTransport):

@@ -8,6 +8,7 @@ import os
 import select
 import socket
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 
@@ -67,11 +68,13 @@ def _relative(path: Path) -> Iterator[str]:
         os.close(folder)
 
 
+@lru_cache(maxsize=8)
 def agent_bell(state_dir: Path) -> Path:
     """Where the box's agent listens for workers and producers."""
     return state_dir / "agent.sock"
 
 
+@lru_cache(maxsize=8)
 def relay_bell(state_dir: Path) -> Path:
     """Where the control plane's relay listens for new runs."""
     return state_dir / "relay.sock"

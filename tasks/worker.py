@@ -4,6 +4,7 @@ import logging
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from celery.signals import celeryd_after_setup, worker_ready
@@ -13,16 +14,19 @@ from celery.worker.request import Request
 from fleet.policy import routing
 from fleet.policy.envelope import Refusal, read
 from fleet.policy.errors import Blame, ErrorRecord, FleetError, StorageError
+from tasks.app import app
 from tasks.box import own_box
+from tasks.gather import GatherEvents
 from tasks.intake import IntakeFile, IntakeGate
 from tasks.journal.processes import own_process
 from tasks.journal.tables import WorkerRow
 from tasks.settings import settings
-from tasks.transport import use_gate
+from tasks.transport import use_gate, use_refuser
 from tasks.version import package_version
 from tasks.wire import Outcome, OutcomeStatus
 
 log = logging.getLogger(__name__)
+app.steps["consumer"].add(GatherEvents)
 
 
 @celeryd_after_setup.connect  # type: ignore[untyped-decorator]
@@ -39,6 +43,7 @@ def choose_queues(sender: str, instance: Any, **_: Any) -> None:
     if queues._consume_from is None:  # nothing was chosen with -Q
         queues.select(routing.queues_of_worker(capabilities, settings().site))
     use_gate(_gate(int(instance.concurrency or 1)))
+    use_refuser(partial(_refuse_rubbish, worker_id=str(instance.hostname)))
 
 
 def _gate(slots: int) -> IntakeGate:
@@ -48,6 +53,20 @@ def _gate(slots: int) -> IntakeGate:
         standby=settings().standby,
         busy=lambda: len(state.reserved_requests),
     )
+
+
+def _refuse_rubbish(queue: str, detail: str, *, worker_id: str) -> None:
+    """A message that nobody of the fleet can have written."""
+    log.error("refused: a message in %s cannot be read: %s", queue, detail)
+    try:
+        own_box().entries.record_refusal(
+            datetime.now(UTC),
+            worker_id=worker_id,
+            payload={"refusal": Refusal.MALFORMED.value, "detail": f"in {queue}: {detail}"[:300]},
+        )
+    except StorageError as error:
+        own_box().report_trouble(str(error))
+    own_box().ring_agent()
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]

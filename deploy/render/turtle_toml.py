@@ -181,6 +181,7 @@ def _broker(
     return {
         "sentinels": tuple(map(str, addresses.sentinels_from(box.name))),
         "master_name": topology.broker.master_name,
+        "max_lag_s": float(topology.broker.max_lag_s),
         "username": user,
         "password_file": places.broker_password_file,
         "sentinel_username": acl.SENTINEL_CLIENT,

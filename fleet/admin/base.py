@@ -90,6 +90,10 @@ class ReadOnlyInline(TabularInline):  # type: ignore[misc]
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """All of them: a form would be built of the others, and some fields fit no form."""
+        return tuple({*self.readonly_fields, *self.fields})
+
 
 def pretty(value: Any) -> str:
     """JSON in indented form, as safe HTML."""

@@ -15,6 +15,7 @@ from ninja.security import APIKeyCookie, HttpBearer
 from ninja.security.session import SessionAuth
 
 from fleet.api.credentials import digest_of
+from fleet.api.errors import ScopeError
 from fleet.models import ApiToken, Scope, Site
 
 #: `last_used_at` is written at most this often, so that reading does not become writing.
@@ -45,17 +46,13 @@ class TokenAuth(HttpBearer):
         self.allowed = allowed
 
     def authenticate(self, request: HttpRequest, token: str) -> Caller:
-        """The caller; raises AuthenticationError (401) or AuthorizationError (403)."""
+        """The caller; raises AuthenticationError (401) or ScopeError (403)."""
         now = timezone.now()
         found = valid_token(token, now)
         if found is None:
             raise AuthenticationError(message="the token is unknown, expired or revoked")
         if found.scope not in self.allowed:
-            needed = " or ".join(self.allowed)
-            raise AuthorizationError(
-                message=f"the token {found.name!r} has the scope {found.scope!r}; "
-                f"this call needs {needed}"
-            )
+            raise ScopeError(found.name, found.scope, [scope.value for scope in self.allowed])
         _note_use(found, now)
         return Caller(f"token {found.name}", found.site)
 

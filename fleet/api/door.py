@@ -15,7 +15,8 @@ from ninja.openapi.schema import OpenAPISchema
 from ninja.parser import Parser
 
 from fleet.api.auth import anyone_known
-from fleet.api.problems import MEDIA_TYPE, NotFoundError, Problem, answer
+from fleet.api.errors import NotFoundError
+from fleet.api.problems import MEDIA_TYPE, WANTED, Problem, answer
 
 View = Callable[..., HttpResponseBase]
 
@@ -93,7 +94,7 @@ def docs_door(view: View) -> View:
             return view(request, *args, **kwargs)
         if "text/html" in request.headers.get("Accept", ""):
             return redirect_to_login(request.get_full_path())
-        return answer(request, AuthenticationError(message="send a bearer token, or log in"))
+        return answer(request, AuthenticationError(message=f"{WANTED}; or log in"))
 
     return call
 

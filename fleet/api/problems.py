@@ -11,8 +11,9 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
-from ninja.errors import HttpError, ValidationError
+from ninja.errors import AuthenticationError, HttpError, ValidationError
 
+from fleet.api.errors import ItemError, NotFoundError, ParameterError, ScopeError
 from fleet.api.mistakes import mistake
 from fleet.control.planned import NotNowError
 from fleet.ledger.ingest import ForeignSiteError, SequenceGapError
@@ -38,6 +39,11 @@ _LEDGER_TROUBLE = {
     "no space left": "the ledger's disk is full",
     "disk i/o": "the ledger's disk fails",
 }
+
+#: What a caller without credentials is told.
+WANTED = "send the header Authorization: Bearer <token>; an administrator makes tokens"
+#: The words of the library for a call without the header.
+_NO_HEADER = str(AuthenticationError())
 
 log = logging.getLogger("fleet.api")
 
@@ -69,27 +75,6 @@ class Problem:
         return HttpResponse(
             content, status=self.status, content_type=MEDIA_TYPE, headers=dict(self.headers)
         )
-
-
-class ItemError(Exception):
-    """The `index`-th call of a list was refused, so none of the list was accepted."""
-
-    def __init__(self, index: int, error: FleetError) -> None:
-        super().__init__(f"item {index}: {error}")
-        self.index = index
-        self.error = error
-
-
-class NotFoundError(Exception):
-    """Nothing has this id or address."""
-
-
-class ParameterError(Exception):
-    """A query parameter is wrong; the message says what to write instead."""
-
-    def __init__(self, parameter: str, message: str) -> None:
-        super().__init__(message)
-        self.parameter = parameter
 
 
 def answer(request: HttpRequest, error: Any) -> HttpResponse:
@@ -268,9 +253,20 @@ def _http(error: HttpError) -> Problem:
     if error.status_code == 400:
         return Problem(status=400, kind="malformed", title="Not JSON", detail=_why(cause))
     if error.status_code == 401:
-        return unauthorized(str(error))
+        return unauthorized(WANTED if str(error) == _NO_HEADER else str(error))
     return Problem(
         status=error.status_code, kind="refused", title="Call refused", detail=str(error)
+    )
+
+
+@problem_of.register
+def _scope(error: ScopeError) -> Problem:
+    return Problem(
+        status=403,
+        kind="wrong-scope",
+        title=f"Scope {' or '.join(error.needed)} is needed",
+        detail=str(error),
+        extra={"scope": error.scope, "needed": list(error.needed)},
     )
 
 

@@ -13,7 +13,7 @@ from django.db.models.functions import Cast
 from ninja import Schema
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from fleet.api.problems import ParameterError
+from fleet.api.errors import ParameterError
 from fleet.models import Attempt, TaskRun
 from fleet.policy.states import RunStatus
 

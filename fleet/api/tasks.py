@@ -9,7 +9,8 @@ from django.utils import timezone
 from ninja import Body, Query, Router, Status
 
 from fleet.api.auth import ApiRequest, reader, writer
-from fleet.api.problems import ItemError, NotFoundError
+from fleet.api.errors import ItemError, NotFoundError
+from fleet.api.known import refuse_unknown_names
 from fleet.api.schemas import (
     AcceptedOut,
     RunDetailOut,
@@ -65,6 +66,7 @@ def enqueue(request: ApiRequest, payload: Body[TaskBody]) -> Status[object]:
 def list_runs(request: ApiRequest, filters: Query[RunFilters]) -> RunPageOut:
     """Filters combine; follow `next` with the same filters."""
     refuse_unknown(list(request.GET))
+    refuse_unknown_names(filters)
     page, following = select_page(filters)
     return RunPageOut(items=[RunOut.from_orm(run) for run in page], next=following)
 

@@ -36,7 +36,7 @@ class Guard:
         self._timing = timing()
         self._watch = ControlWatch(settings(), self._timing, stop)
         self._modes = ModeKeeper(settings().site, self._timing)
-        self._recovery = RecoveryKeeper(self._timing)
+        self._recovery = RecoveryKeeper(self._timing, self._watch.watcher.penalise)
         self._standby = self._own_standby()
         self._drain = self._own_drain()
         every_s = self._timing.beat_s

@@ -9,13 +9,14 @@ from fleet.control.events import note
 from fleet.models import ActivationLease, FleetState, Site, StandbyMonth
 from fleet.policy import lease as rules
 from fleet.policy.budget import Spent
-from fleet.policy.certificate import Refusal, Vote, certify
+from fleet.policy.certificate import Certificate, Refusal, Vote, certify
 from fleet.policy.errors import RefusedError
 from fleet.policy.lease import Answer, Ask, Lease, Own
 from fleet.policy.matrix import Link
 from fleet.policy.timing import Timing
 from fleet.policy.verdict import Kind
 from tasks.boot import boot_id, boot_s
+from tasks.settings import settings
 
 #: A judgement of the control loop that is older than this is nobody's.
 JUDGED_WITHIN = timedelta(seconds=10)
@@ -126,13 +127,22 @@ def _vetoed(
             row_seq=0,
             age_s=request.evidence_age_s,
         ),
-        Vote(site="control plane", subject=subject.pk, kind=own.kind_of_down, row_seq=0, age_s=0.0),
+        Vote(site=settings().site, subject=subject.pk, kind=own.kind_of_down, row_seq=0, age_s=0.0),
     )
     link = Link.UP if own.hears_activator else Link.DOWN
-    found = certify(subject.pk, votes, link, epoch, timing)
+    found = certify(
+        subject.pk, votes, link, epoch, timing, control=settings().site, issued=_issued(row)
+    )
     if isinstance(found, Refusal):
         return Answer(granted=False, lease=lease_of(row), reason=found.reason)
     return None
+
+
+def _issued(row: ActivationLease) -> Certificate | None:
+    """The certificate that the newest lease rests on."""
+    if not row.generation:
+        return None
+    return Certificate(subject=row.down, term=row.epoch, votes=())
 
 
 def _store(row: ActivationLease, answer: Answer, now: datetime, who: str) -> None:

@@ -35,10 +35,10 @@ def run_loop() -> None:
     """The control loop, and beat in a thread beside it: it sleeps most of the time, and a
     process of its own would cost a tenth of the control plane's memory."""
     from celery.beat import Service
-    from django_celery_beat.schedulers import DatabaseScheduler
 
     from fleet.control.guard import Guard
     from fleet.control.loop import ControlLoop
+    from fleet.control.schedules import FleetScheduler
     from tasks import app
 
     stop = threading.Event()
@@ -47,7 +47,7 @@ def run_loop() -> None:
     paused = threading.Event()
     guard = Guard(stop, paused)
     guard.start()
-    service = Service(app, max_interval=BEAT_LOOKS_EVERY_S, scheduler_cls=DatabaseScheduler)
+    service = Service(app, max_interval=BEAT_LOOKS_EVERY_S, scheduler_cls=FleetScheduler)
     beat = threading.Thread(target=_beat, args=(service, stop), name="beat", daemon=True)
     beat.start()
     ControlLoop(stop, paused).run()
@@ -82,9 +82,11 @@ def run_flower() -> None:
     """Flower, privately: the web process passes on what logged-in operators ask of it."""
     from django.conf import settings as django_settings
 
+    from fleet.control.flower_handlers import install
     from tasks import app
     from tasks.settings import read_secret
 
+    install()
     place = urlsplit(django_settings.CONTROL.flower_url)
     if django_settings.CONTROL.flower_auth_file is not None:
         # In the environment, since everybody on the machine can read a command line.

@@ -1,5 +1,6 @@
 """Sites that come back: what is observed of them, and the stage that follows."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,7 +11,7 @@ from fleet.control.events import note
 from fleet.models import Attempt, FleetState, Journal, Site, TaskRun
 from fleet.policy.confirmation import Memory, may_return
 from fleet.policy.modes import Mode, ModeState
-from fleet.policy.recovery import Facts, Recovery, Stage, advance
+from fleet.policy.recovery import Facts, Recovery, Stage, advance, stepped_back
 from fleet.policy.states import AttemptStatus
 from fleet.policy.timing import Timing
 from fleet.policy.verdict import Kind
@@ -23,6 +24,8 @@ WHO = "control plane"
 FOLLOWS = frozenset({"replica", "master"})
 #: Shares of errors are taken over this many seconds.
 RECENT = timedelta(seconds=60)
+#: As much as half a declaration of "down".
+STEP_BACK_POINTS = 500.0
 #: With fewer runs a share says nothing.
 LEAST_RUNS = 20
 
@@ -39,8 +42,11 @@ class _Since:
 class RecoveryKeeper:
     """One `step` looks at every site that is lost or coming back."""
 
-    def __init__(self, timing: Timing) -> None:
-        self._timing = timing
+    def __init__(
+        self, timing: Timing, penalise: Callable[[str, float], None] = lambda site, points: None
+    ) -> None:
+        """`penalise` tells damping of a site that had to step back."""
+        self._timing, self._penalise = timing, penalise
         self._since: dict[str, _Since] = {}
         self._canaries = Canaries()
 
@@ -73,6 +79,8 @@ class RecoveryKeeper:
         before = Recovery(stage=stage, since_s=since.stage_s)
         after, reason = advance(before, facts, boot_s(), self._timing)
         values: dict[str, object] = {"recovery_reason": reason[:300]}
+        if stepped_back(before, after):
+            self._penalise(site.pk, STEP_BACK_POINTS)
         if after.stage is not stage:
             done = after.stage is Stage.DONE
             values |= {"recovery": "" if done else after.stage.value, "recovery_since": now}

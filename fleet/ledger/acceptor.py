@@ -1,8 +1,10 @@
 """Calls of fleet tasks in a Django process are accepted by the ledger."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 from uuid import UUID
 
@@ -18,10 +20,23 @@ from tasks.call import Call
 from tasks.handle import RunHandle, Snapshot
 
 T = TypeVar("T")
+#: Longest name of a caller that the ledger keeps.
+MAX_CALLER_CHARS = 120
+_caller: ContextVar[str] = ContextVar("caller", default="")
+
+
+@contextmanager
+def called_by(name: str) -> Iterator[None]:
+    """Calls that are made inside are asked for by `name`, such as "schedule nightly"."""
+    token = _caller.set(name[:MAX_CALLER_CHARS])
+    try:
+        yield
+    finally:
+        _caller.reset(token)
 
 
 class LedgerAcceptor:
-    """`by` names the caller in the run's first event."""
+    """`by` names the caller in the run's first event, where `called_by` names nobody."""
 
     def __init__(self, app: Celery, by: str = "program") -> None:
         self._app = app
@@ -29,12 +44,14 @@ class LedgerAcceptor:
 
     def accept(self, call: Call) -> RunHandle:
         """Write the run in the caller's transaction."""
-        accepted = _outside_loop(lambda: accept(self._app, call, by=self._by))
+        by = _caller.get() or self._by
+        accepted = _outside_loop(lambda: accept(self._app, call, by=by))
         return self._handle(accepted)
 
     def accept_many(self, calls: Sequence[Call]) -> list[RunHandle]:
         """Write all runs or none."""
-        done = _outside_loop(lambda: accept_many(self._app, calls, by=self._by))
+        by = _caller.get() or self._by
+        done = _outside_loop(lambda: accept_many(self._app, calls, by=by))
         return [self._handle(accepted) for accepted in done]
 
     def reader(self) -> "LedgerReader":
@@ -62,7 +79,7 @@ class LedgerReader:
             )
 
     def cancel(self, run_id: str) -> None:
-        operate.cancel(run_id, who="program")
+        operate.cancel(run_id, who=_caller.get() or "program")
 
 
 def _outside_loop(work: Callable[[], T]) -> T:

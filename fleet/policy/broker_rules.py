@@ -57,6 +57,24 @@ def wrong_other_sentinels(site: str, others_seen: int) -> str | None:
     )
 
 
+def unsafe(
+    site: str, *, max_lag_s: float, down_after_s: float, quorum: int, others_seen: int
+) -> tuple[str, ...]:
+    """One sentence for each rule that a running Sentinel breaks; empty when it is safe.
+
+    `down_after_s`, `quorum` and `others_seen` are what the Sentinel of `site` says of itself.
+    """
+    plan = BrokerPlan(
+        max_lag_s=max_lag_s,
+        down_after_s=down_after_s,
+        quorum=quorum,
+        sentinel_sites=(),
+        replica_priorities=(),
+    )
+    checks = (_lag(plan), _quorum(plan), wrong_other_sentinels(site, others_seen))
+    return tuple(sentence for sentence in checks if sentence)
+
+
 def _lag(plan: BrokerPlan) -> str | None:
     if plan.max_lag_s + LAG_MARGIN_S <= plan.down_after_s:
         return None

@@ -20,6 +20,7 @@ from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
+from fleet.control.flower_user import header_of
 from fleet.policy.errors import ConfigurationError, FleetError, NetworkError
 from fleet.views.origin import is_same_origin
 from tasks.settings import read_secret
@@ -98,10 +99,12 @@ async def _may_operate(user: AbstractBaseUser | AnonymousUser) -> bool:
 async def _ask(request: HttpRequest, path: str) -> tuple[httpx.AsyncClient, httpx.Response]:
     """Send the request; the caller closes the client. Raises NetworkError, ConfigurationError."""
     client = httpx.AsyncClient(verify=_tls(), timeout=TIMEOUT, trust_env=False, auth=_auth())
+    said = {name: request.headers[name] for name in _FORWARDED if name in request.headers}
+    user = await request.auser()
     call = client.build_request(
         str(request.method),
         _address(path, request.META.get("QUERY_STRING", "")),
-        headers={name: request.headers[name] for name in _FORWARDED if name in request.headers},
+        headers={**said, **header_of(user.get_username())},
         content=request.body or None,
     )
     try:

@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from fleet.api.problems import ParameterError
+from fleet.api.errors import ParameterError
 from fleet.ledger import operate
 from fleet.models import CONTROL_HOME, TaskRun
 from fleet.policy.states import IllegalTransitionError

@@ -7,7 +7,8 @@ import threading
 
 from fleet.policy.errors import ConfigurationError
 from probes.agent.agent import Agent
-from tasks.settings import load_settings
+from tasks.settings import ControlSettings, FleetSettings, config_path, load_settings
+from tasks.settings_mistakes import table_example
 
 
 def main() -> int:
@@ -20,12 +21,23 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        agent = Agent(load_settings(), stop)
+        Agent(_settings(), stop).run()
     except ConfigurationError as error:
         logging.getLogger("probes.agent").critical("%s", error)
         return 78  # EX_CONFIG of sysexits.h
-    agent.run()
     return 0
+
+
+def _settings() -> FleetSettings:
+    """Raises ConfigurationError also without [control]: the agent is there to report."""
+    found = load_settings()
+    if found.control is None:
+        example = table_example("control", ControlSettings)
+        raise ConfigurationError(
+            f"configuration of {config_path()}:\n"
+            f"  control: the agent reports to it, and the table is missing; for example: {example}"
+        )
+    return found
 
 
 if __name__ == "__main__":

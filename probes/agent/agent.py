@@ -6,7 +6,7 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from fleet.policy.errors import StorageError
+from fleet.policy.errors import ConfigurationError, StorageError
 from fleet.policy.liveness import HEARTBEAT_S
 from fleet.policy.timing import TIMING
 from fleet.policy.verdict import Kind
@@ -84,7 +84,11 @@ class Agent:
         return PermitKeeper(self._settings.control, file, self._timing)
 
     def run(self) -> None:
-        """Work until `stop` is set, then send what is left."""
+        """Work until `stop` is set, then send what is left.
+
+        Raises ConfigurationError where two masters could take writes at the same time.
+        """
+        self._refuse_two_masters()
         server = serve(self._settings.agent_address, self._health)
         loops = [
             Loop("listen", self._listen, self._stop),
@@ -113,6 +117,12 @@ class Agent:
             loop.join(timeout=12)
         server.shutdown()
         self._bell.close()
+
+    def _refuse_two_masters(self) -> None:
+        """Only what no wait can mend: a Sentinel that has not yet met the others will."""
+        dangers = [danger for danger in self._broker.unsafe() if "knows" not in danger]
+        if dangers:
+            raise ConfigurationError("unsafe broker settings: " + " ".join(dangers))
 
     def _health(self) -> dict[str, Any]:
         return {"site": self._settings.site, "box": self._settings.box, "status": "ok"}

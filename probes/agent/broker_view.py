@@ -6,6 +6,7 @@ from typing import Any
 import redis
 from redis.exceptions import ReadOnlyError, RedisError
 
+from fleet.policy.broker_rules import unsafe
 from tasks.broker import master_client, sentinel_kwargs
 from tasks.settings import BrokerSettings
 
@@ -38,6 +39,7 @@ class BrokerView:
             "role": "unknown",
             "answer": self._answer(),
             "down": self._down([state, *replicas]),
+            "unsafe": list(self._broken(state)),
         }
         if state["ip"] == self._host and self._is_own(state["ip"], state["port"]):
             return view | {"role": "master"}
@@ -48,6 +50,23 @@ class BrokerView:
                 view |= {"link": replica["master-link-status"]}
                 view |= {"offset": replica["slave-repl-offset"]}
         return view
+
+    def unsafe(self) -> tuple[str, ...]:
+        """What is dangerous in how the own Sentinel is set up; empty when it does not answer."""
+        try:
+            state: Any = self._sentinel.sentinel_master(self._broker.master_name)
+        except (RedisError, OSError):
+            return ()
+        return self._broken(state)
+
+    def _broken(self, state: Any) -> tuple[str, ...]:
+        return unsafe(
+            self._hosts.get(self._host, self._host),
+            max_lag_s=self._broker.max_lag_s,
+            down_after_s=state["down-after-milliseconds"] / 1000,
+            quorum=state["quorum"],
+            others_seen=state["num-other-sentinels"],
+        )
 
     def _answer(self) -> str:
         """How the master answers a client of this box."""

@@ -1,5 +1,6 @@
 """What one site has heard of the others: beats on three paths, and everybody's newest row."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -7,6 +8,11 @@ from fleet.policy.detector import History, Judgement, heard, judge
 from fleet.policy.matrix import Heard, Matrix, Row, Seen, https_works
 from fleet.policy.timing import TIMING, Timing
 from probes.watch.signed import SignedRow
+
+#: Five minutes of looks, one a second.
+LATE_LOOKS = 300
+#: A usual round trip follows slowly: what is slow today must not become usual by tonight.
+RTT_WEIGHT = 0.002
 
 
 @dataclass(slots=True)
@@ -16,6 +22,8 @@ class _Peer:
     history: History = field(default_factory=History)
     direct_seq: int = 0
     relayed_s: float = float("-inf")
+    late: deque[bool] = field(default_factory=lambda: deque(maxlen=LATE_LOOKS))
+    rtt_usual_ms: float | None = None
     https_s: float = float("-inf")
 
 
@@ -86,6 +94,10 @@ class Hearing:
     ) -> dict[str, Heard]:
         """What the own row says of each peer. `links`: round trip in ms and share of loss."""
         judged = self.judgements(now_s)
+        for name, peer in self._peers.items():
+            raised = self._timing.alive_phi <= judged[name].phi < self._timing.suspect_phi
+            peer.late.append(raised)
+            peer.rtt_usual_ms = _usual(peer.rtt_usual_ms, links.get(name, (None, 0.0))[0])
         return {
             name: Heard(
                 heard=peer.history.last_s is not None and not judged[name].suspected,
@@ -95,6 +107,8 @@ class Hearing:
                 silent_s=round(min(judged[name].silent_s, 1e6), 1),
                 rtt_ms=links.get(name, (None, 0.0))[0],
                 loss=links.get(name, (None, 0.0))[1],
+                late_share=sum(peer.late) / len(peer.late),
+                rtt_usual_ms=peer.rtt_usual_ms,
             )
             for name, peer in self._peers.items()
         }
@@ -125,3 +139,9 @@ class Hearing:
             return False
         self._rows[signed.row.site] = Kept(signed, now_s - age_s)
         return True
+
+
+def _usual(usual_ms: float | None, measured_ms: float | None) -> float | None:
+    if usual_ms is None or measured_ms is None:
+        return measured_ms if usual_ms is None else usual_ms
+    return usual_ms + RTT_WEIGHT * (measured_ms - usual_ms)

@@ -9,7 +9,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fleet.policy.confirmation import Memory, advance
+from fleet.policy.confirmation import Memory, advance, penalise
 from fleet.policy.matrix import Matrix, Row
 from fleet.policy.timing import TIMING, Timing
 from fleet.policy.verdict import Kind, Verdict, classify
@@ -151,9 +151,11 @@ class Watcher:
         with self._lock:
             self._hearing.public(site, self._clock())
 
-    def may_return(self, site: str) -> Memory:
+    def penalise(self, site: str, points: float) -> None:
+        """Damping counts what a return did wrong."""
         with self._lock:
-            return self._memories[site]
+            memory = self._memories[site]
+            self._memories[site] = penalise(memory, points, self._clock(), self._timing)
 
     def _row(self, own: OwnState, now_s: float) -> Row:
         self._seq += 1

@@ -14,10 +14,16 @@ from fleet.policy.tokens import make_token
 from tasks.home.journal_rows import move
 from tasks.home.store import Dispatch, DueRun, Group, OpenAttempt
 from tasks.journal.database import JournalDatabase, set_meta
+from tasks.journal.prepared import run_sql
 from tasks.journal.tables import HomeRunRow
 
 _ROW = HomeRunRow.__table__.c  # type: ignore[attr-defined]
 _SELECT = select(HomeRunRow.__table__)  # type: ignore[attr-defined]
+# Each half has a partial index.
+_ANY_LIVE = (
+    "SELECT 1 FROM home_run WHERE open_attempt = 1 "
+    "UNION ALL SELECT 1 FROM home_run WHERE status = 'READY' AND open_attempt = 0 LIMIT 1"
+)
 
 
 class JournalStore:
@@ -37,6 +43,11 @@ class JournalStore:
         self.name = name
         self._number = number
         self._supply = supply
+
+    def is_idle(self) -> bool:
+        """Whether no run waits or is under way: then a home has nothing to look at."""
+        with self._database.read() as connection:
+            return run_sql(connection, _ANY_LIVE).fetchone() is None
 
     def expire_due(self, now: datetime) -> int:
         overdue = _SELECT.where(_ROW.status == RunStatus.READY.value, _ROW.expires_at <= now)

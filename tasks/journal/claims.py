@@ -5,7 +5,16 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select, update
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    bindparam,
+    delete,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from fleet.policy.effects import EffectClass
 from fleet.policy.envelope import Envelope
@@ -42,6 +51,10 @@ class ClaimResult:
 _SELECT = select(ClaimRow.__table__)  # type: ignore[attr-defined]
 _CLAIM = ClaimRow.__table__  # type: ignore[attr-defined]
 _COLUMNS = _CLAIM.c
+# Written out, since SQLite takes a partial index only for a condition that it can read.
+_RUNNING = _SELECT.where(_COLUMNS.status == literal_column("'RUNNING'")).order_by(
+    _COLUMNS.claimed_at
+)
 _HELD = Prepared(select(_COLUMNS.token).where(_COLUMNS.run_id == bindparam("run")), _CLAIM)
 _INSERT = Prepared(insert(_CLAIM), _CLAIM)
 _FINISH = Prepared(
@@ -112,9 +125,9 @@ class Claims:
         return bool(closed.rowcount == 1)
 
     def running(self) -> list[RowMapping]:
-        """The claims that are being worked on."""
+        """The claims that are being worked on, the oldest first."""
         with self._database.read() as connection:
-            rows = connection.execute(_SELECT.where(_COLUMNS.status == ClaimStatus.RUNNING.value))
+            rows = connection.execute(_RUNNING)
             return list(rows.mappings())
 
     def lose_orphans(self, now: datetime) -> list[str]:
@@ -144,7 +157,7 @@ class Claims:
 
 def _held(connection: Connection, run_id: str) -> RowMapping | None:
     """The row that is there; for a run that is new here, the usual case, one cheap look."""
-    if _HELD.run(connection, {"run": run_id}).first() is None:
+    if _HELD.run(connection, {"run": run_id}).fetchone() is None:
         return None
     return connection.execute(_SELECT.where(_COLUMNS.run_id == run_id)).mappings().one()
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sqlite3
 import threading
 import time
 import uuid
@@ -11,10 +12,12 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.schema import CreateIndex
 from sqlmodel import SQLModel, insert, select
 
 from fleet.policy.errors import StorageError
 from tasks.journal import tables
+from tasks.journal.prepared import run_sql
 from tasks.journal.tables import MetaRow
 
 #: Waiting for another writer of the same file.
@@ -53,12 +56,12 @@ class JournalDatabase:
             _begin(connection)
             try:
                 yield connection
+                run_sql(connection, "COMMIT")
             except BaseException:
                 # SQLite rolls back by itself when the disk is full, and then refuses to.
-                with contextlib.suppress(DatabaseError):
-                    connection.exec_driver_sql("ROLLBACK")
+                with contextlib.suppress(DatabaseError, sqlite3.DatabaseError):
+                    run_sql(connection, "ROLLBACK")
                 raise
-            connection.exec_driver_sql("COMMIT")
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
@@ -136,9 +139,9 @@ def _begin(connection: Connection) -> None:
     pause_s = FIRST_LOCK_PAUSE_S
     while True:
         try:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        except OperationalError as error:
-            if "locked" not in str(error.orig) or time.monotonic() > deadline:
+            run_sql(connection, "BEGIN IMMEDIATE")
+        except (OperationalError, sqlite3.OperationalError) as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_LOCK_PAUSE_S)
@@ -161,8 +164,8 @@ def set_meta(connection: Connection, key: str, value: str) -> None:
 def _translated(path: Path) -> Iterator[None]:
     try:
         yield
-    except DatabaseError as error:
-        raise StorageError(f"journal {path}: {error.orig}") from error
+    except (DatabaseError, sqlite3.DatabaseError) as error:
+        raise StorageError(f"journal {path}: {getattr(error, 'orig', error)}") from error
     except OSError as error:
         raise StorageError(f"journal {path}: {error.strerror or error}") from error
 
@@ -180,6 +183,9 @@ def _open(path: Path) -> Engine:
     names = [getattr(t, "__table__") for t in _tables()]  # noqa: B009
     SQLModel.metadata.create_all(engine, tables=names)
     with engine.connect() as connection:
+        # `create_all` leaves a table alone that an older version made without them.
+        for index in (i for table in names for i in table.indexes):
+            connection.execute(CreateIndex(index, if_not_exists=True))
         connection.execute(
             insert(MetaRow).prefix_with("OR IGNORE"),
             {"key": "journal_id", "value": str(uuid.uuid4())},

@@ -45,6 +45,9 @@ class ClaimRow(SQLModel, table=True):
     """
 
     __tablename__ = "claim"
+    __table_args__ = (
+        Index("claim_running", "claimed_at", sqlite_where=text("status = 'RUNNING'")),
+    )
     run_id: str = Field(primary_key=True)
     token: int = Field(sa_column=Column(BigInteger, nullable=False))
     attempt: int

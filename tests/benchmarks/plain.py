@@ -8,8 +8,9 @@ import time
 
 import redis
 from celery import Celery
+from kombu.transport import TRANSPORT_ALIASES
 
-from tasks.broker import broker_urls, master_client, transport_options
+from tasks.broker import broker_urls, master_client, sentinel_kwargs, transport_options
 from tasks.settings import settings
 
 #: A queue that nobody in the fleet serves, so that both share one Redis without meeting.
@@ -18,9 +19,15 @@ QUEUE = "dev.dc3"
 DONE_KEY = "_kombu.bench.done"
 LATENCY_KEY = "_kombu.bench.latency"
 
+# Importing anything of `tasks` puts the fleet's transport in this place.
+TRANSPORT_ALIASES["sentinel"] = "kombu.transport.redis:SentinelTransport"
+
 app = Celery("plain", broker=broker_urls(settings().broker))
 app.conf.update(
-    broker_transport_options=transport_options(settings().broker),
+    broker_transport_options={
+        **transport_options(settings().broker),
+        "sentinel_kwargs": sentinel_kwargs(settings().broker),
+    },
     broker_connection_retry_on_startup=True,
     task_acks_late=True,
     task_ignore_result=True,

@@ -68,3 +68,20 @@ def test_a_wrong_number_of_other_sentinels_is_explained(seen: int) -> None:
 
 def test_two_other_sentinels_are_right() -> None:
     assert broker_rules.wrong_other_sentinels("dc2", 2) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, None),
+        ({"down_after_s": 4.0}, "max_lag_s 2"),
+        ({"quorum": 1}, "quorum 1"),
+        ({"others_seen": 3}, "the Sentinel of dc2 knows 3 others"),
+    ],
+)
+def test_a_running_sentinel_is_held_to_the_same_rules(
+    changes: dict[str, float], words: str | None
+) -> None:
+    usual = {"max_lag_s": 2.0, "down_after_s": 5.0, "quorum": 2, "others_seen": 2}
+    told = broker_rules.unsafe("dc2", **(usual | changes))  # type: ignore[arg-type]
+    assert (told == ()) if words is None else (len(told) == 1 and words in told[0])
