@@ -1,7 +1,7 @@
 PY := .venv/bin/python
 TURTLE := .venv/bin/turtle
 
-.PHONY: up down clean logs status test lint bench
+.PHONY: up down clean logs status test lint bench faults sim
 
 up: ## start the fleet on this machine and tell where to look
 	@sh deploy/bootstrap.sh control
@@ -35,3 +35,11 @@ lint: ## style, types, import rules
 bench: ## measure against plain Celery
 	@sh deploy/bootstrap.sh dev
 	@$(PY) -m tests.benchmarks
+
+faults: ## break the fleet in every way that is known, and write docs/faults.md (hours; root)
+	@sh deploy/bootstrap.sh dev
+	@$(TURTLE) lab scenario all --paper
+
+sim: ## the agents on a virtual clock for HOURS simulated hours (default 24)
+	@sh deploy/bootstrap.sh dev
+	@$(PY) -m tests.simulation --hours $(or $(HOURS),24)

@@ -11,11 +11,14 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from deploy.cli import lab_fault, lab_scenario
 from deploy.cli.output import AsJson, console, error_console, errors_told, print_json
-from deploy.lab import follow, lifecycle, ports, status
+from deploy.lab import follow, lifecycle, parts, ports, status
+from deploy.lab.driver import Driver
 from deploy.lab.errors import LabError
 from deploy.lab.paths import LabPaths, lab_paths
 from deploy.lab.plan import ProcessPlan
+from deploy.lab.processes import into_netns
 from deploy.lab.progress import Progress
 from deploy.lab.secret_files import SecretFiles
 from deploy.lab.site_files import SiteFiles
@@ -25,15 +28,26 @@ from deploy.topology import topology
 app = typer.Typer(
     help="The whole fleet on this machine: three sites on loopback addresses.", no_args_is_help=True
 )
+app.add_typer(lab_fault.app, name="fault")
+app.command()(lab_scenario.scenario)
 
 
 @app.command()
-def up(as_json: AsJson = False) -> None:
+def up(
+    driver: Annotated[
+        Driver | None,
+        typer.Option(
+            help="How sites are kept apart; default: as it runs, else on loopback addresses. "
+            "Links can be cut between namespaces only; those need root."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Start what does not run, wait until all is ready, and tell where to look."""
     with errors_told(as_json):
         paths = lab_paths()
         with lab_lock(paths):
-            state = _lab(paths, quiet_output=as_json).up()
+            state = _lab(paths, quiet_output=as_json, driver=driver).up()
     if as_json:
         print_json(state.model_dump(mode="json"))
     else:
@@ -72,7 +86,7 @@ def show_status(as_json: AsJson = False) -> None:
     with errors_told(as_json):
         paths = lab_paths()
         state = _state(paths)
-        found = status.statuses(lifecycle.with_parts(_files(paths), state))
+        found = status.statuses(parts.with_parts(_files(paths), state))
     if as_json:
         print_json([process.as_json() for process in found])
         return
@@ -127,17 +141,19 @@ def execute(
         box = shape.site(site)
         if not paths.config(site).is_file():
             raise LabError("the lab was not started yet; run: turtle lab up")
-        env = ProcessPlan(_files(paths)).environment(box)
+        files = _files(paths)
+        env = ProcessPlan(files).environment(box)
         program = shutil.which(command[0], path=env["PATH"])
         if program is None:
             raise LabError(f"no program {command[0]!r} found")
     sys.stdout.flush()
-    os.execve(program, command, env)  # noqa: S606 - the caller's own command, no shell
+    argv = (*into_netns(files.addresses.sites[site].netns), program, *command[1:])
+    os.execvpe(argv[0], argv, env)  # noqa: S606 - the caller's own command, no shell
 
 
-def _lab(paths: LabPaths, *, quiet_output: bool) -> lifecycle.Lab:
+def _lab(paths: LabPaths, *, quiet_output: bool, driver: Driver | None = None) -> lifecycle.Lab:
     progress = Progress(error_console() if quiet_output else console())
-    return lifecycle.Lab(paths=paths, topology=topology(), progress=progress)
+    return lifecycle.Lab(paths=paths, topology=topology(), progress=progress, driver=driver)
 
 
 def _files(paths: LabPaths) -> SiteFiles:

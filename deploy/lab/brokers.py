@@ -20,10 +20,12 @@ from deploy.lab import ports, processes
 from deploy.lab.broker_files import REDIS, SENTINEL, BrokerFiles
 from deploy.lab.errors import LabError, NotReadyError
 from deploy.lab.files import read_stripped
+from deploy.lab.paths import LabPaths
 from deploy.lab.processes import ProcessRecord, ProcessSpec
 from deploy.lab.redis_server import RedisServer, find_redis_server
 from deploy.lab.secret_files import SecretFiles
 from deploy.lab.waiting import wait_until
+from deploy.lab.wrong_clock import wrong_clock
 from deploy.render import acl
 from deploy.render.addresses import FleetAddresses, HostPort
 from deploy.topology import Topology, topology
@@ -74,6 +76,8 @@ class Brokers:
             command=(str(self.server.path), str(self.files.conf(site, role)), *mode),
             log=self.root / site / "log" / f"{role}.log",
             cwd=self.files.folder(site),
+            env=wrong_clock(LabPaths(self.root).clock(site)),
+            netns=self.addresses.sites[site].netns,
             address=str(self._address(site, role)),
         )
 

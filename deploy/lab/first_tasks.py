@@ -8,6 +8,7 @@ import httpx
 
 from deploy.lab.errors import LabError
 from deploy.lab.state import LabState
+from deploy.render.addresses import HostPort
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +25,21 @@ class FirstTask:
         return body | ({"site": self.site} if self.site else {})
 
 
-def first_tasks(state: LabState, work: dict[str, Path]) -> list[FirstTask]:
-    """What to try; `work` holds each site's folder with the example repositories."""
+def first_tasks(control: HostPort, work: dict[str, Path]) -> list[FirstTask]:
+    """What to try; `work` holds each site's folder with the example repositories.
+
+    `control`: the control plane as the boxes reach it.
+    """
     tasks = [
         FirstTask(task, (str(folder / name),), site)
         for site, folder in work.items()
         for task, name in (("dev.git_log", "example.git"), ("dev.git_status", "example"))
     ]
-    host, _, port = state.control_url.removeprefix("http://").rpartition(":")
     return [
         *tasks,
         FirstTask("udm.gateway_health"),
         FirstTask("openwrt.system"),
-        FirstTask("network.tcp_check", (host, int(port))),
+        FirstTask("network.tcp_check", (control.host, control.port)),
     ]
 
 

@@ -2,15 +2,19 @@
 
 import contextlib
 import shutil
-import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from deploy.lab import first_tasks, parts, ports, processes
 from deploy.lab.broker_files import ROLES
 from deploy.lab.brokers import Brokers
+from deploy.lab.driver import Driver
 from deploy.lab.errors import LabError, NotReadyError
-from deploy.lab.files import private_log, read_stripped, tail, write_private
+from deploy.lab.faults import Faults
+from deploy.lab.files import read_stripped, tail, write_private
+from deploy.lab.namespaces.layout import Names
+from deploy.lab.namespaces.network import Network
+from deploy.lab.one_time import run_to_end
 from deploy.lab.paths import LabPaths
 from deploy.lab.plan import ProcessPlan
 from deploy.lab.processes import ProcessRecord, ProcessSpec
@@ -24,13 +28,12 @@ from deploy.lab.waiting import wait_until
 from deploy.render.addresses import FleetAddresses
 from deploy.topology import Topology
 
-ONE_TIME_LIMIT_S = 120.0
 #: The control plane gives its parts 20 s.
 STOP_DEADLINE_S = 25.0
 PART_DEADLINE_S = 60.0
 
 #: Those who take work end first, those who keep it last.
-STOP_ORDER = (("worker",), ("agent",), ("control",), ("sim-unifi", "sim-openwrt"))
+STOP_ORDER = (("worker",), ("sim-fly",), ("agent",), ("control",), ("sim-unifi", "sim-openwrt"))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,6 +43,8 @@ class Lab:
     paths: LabPaths
     topology: Topology
     progress: Progress
+    #: None: as it runs now, else on loopback addresses.
+    driver: Driver | None = None
 
     def up(self) -> LabState:
         """Start what does not run and wait until all of it serves; returns the state.
@@ -57,15 +62,20 @@ class Lab:
         started = state.records().keys() - alive
         state = self._with_parts(files, state)
         if started:
-            self._first_tasks(state)
+            self._first_tasks(files, state)
         Readiness(state).all_alive()
         return state
 
     def down(self) -> int:
-        """End everything that the lab started; returns how many processes that were."""
+        """End everything that the lab started, and every fault; returns how many processes."""
         state = read_state(self.paths)
-        if state is None:
-            return 0
+        try:
+            return self._end_processes(state) if state else 0
+        finally:
+            self._faults().end()
+            self._network().remove()
+
+    def _end_processes(self, state: LabState) -> int:
         # The supervisor ends its parts; it would start again one that ended before it.
         records = {key: r for key, r in state.records().items() if r.part_of is None}
         alive = sum(map(processes.is_alive, records.values()))
@@ -99,10 +109,30 @@ class Lab:
         known = ports.read(self.paths.addresses) if self.paths.addresses.is_file() else None
         state = read_state(self.paths)
         if known and state and any(map(processes.is_alive, state.records().values())):
-            return known
-        chosen = ports.choose(self.topology, usual=True, known=known)
+            return self._as_it_runs(known, state)
+        # What a machine that went down left on.
+        self._faults().end()
+        if self.driver is Driver.NAMESPACES:
+            with self.progress.step("Making a network namespace for each site"):
+                chosen = self._network().make()
+        else:
+            self._network().remove()
+            chosen = ports.choose(self.topology, usual=True, known=known)
         write_private(self.paths.addresses, chosen.model_dump_json(indent=2) + "\n")
         return chosen
+
+    def _as_it_runs(self, known: FleetAddresses, state: LabState) -> FleetAddresses:
+        if self.driver not in (None, state.driver):
+            raise LabError(
+                f"the lab runs with the driver {state.driver}; run first: turtle lab down"
+            )
+        return known
+
+    def _network(self) -> Network:
+        return Network(topology=self.topology, names=Names(self.paths.root))
+
+    def _faults(self) -> Faults:
+        return Faults(self.paths, self.topology)
 
     def _write_files(self) -> SiteFiles:
         files = SiteFiles(
@@ -118,7 +148,9 @@ class Lab:
     def _state(self, files: SiteFiles) -> LabState:
         """The state with today's addresses and the processes that still run."""
         old = read_state(self.paths)
+        namespaced = any(a.netns for a in files.addresses.sites.values())
         state = LabState(
+            driver=Driver.NAMESPACES if namespaced else Driver.LOOPBACK,
             control_url=files.control_url,
             api_url=f"{files.control_url}/api/v1",
             api_token=read_stripped(files.secrets.api_token("operator")),
@@ -127,7 +159,9 @@ class Lab:
             admin_password=read_stripped(files.admin_password()),
             flower_url=f"{files.control_url}/flower/",
             sites={
-                name: SiteState(redis=str(a.redis), sentinel=str(a.sentinel), agent=str(a.agent))
+                name: SiteState(
+                    redis=str(a.redis), sentinel=str(a.sentinel), agent=str(a.agent), netns=a.netns
+                )
                 for name, a in files.addresses.sites.items()
             },
         )
@@ -172,8 +206,8 @@ class Lab:
         site = self.topology.control_site.name
         if state.record(site, "control") is None:
             with self.progress.step("Preparing the ledger's database"):
-                _run_to_end(plan.one_time("migrate", "migrate", "--noinput"))
-                _run_to_end(plan.one_time("provision", "provision", str(self.paths.provision)))
+                run_to_end(plan.one_time("migrate", "migrate", "--noinput"))
+                run_to_end(plan.one_time("provision", "provision", str(self.paths.provision)))
         with self.progress.step("Starting the control plane"):
             self._start(plan.control_plane(), state)
             Readiness(state).control(site)
@@ -197,7 +231,7 @@ class Lab:
         log = self.paths.log(site, parts.SUPERVISOR)
 
         def ready() -> bool:
-            record = with_parts(files, state).record(site, name)
+            record = parts.with_parts(files, state).record(site, name)
             return (
                 record is not None
                 and processes.listens(record)
@@ -210,18 +244,19 @@ class Lab:
             raise LabError(f"{error}; the end of {log}:\n{tail(log)}") from error
 
     def _with_parts(self, files: SiteFiles, state: LabState) -> LabState:
-        state = with_parts(files, state)
+        state = parts.with_parts(files, state)
         write_state(self.paths, state)
         return state
 
-    def _first_tasks(self, state: LabState) -> None:
+    def _first_tasks(self, files: SiteFiles, state: LabState) -> None:
         work = {
             site.name: self.paths.work(site.name)
             for site in self.topology.sites
             if "dev" in site.capabilities
         }
         with self.progress.step("Enqueueing the first tasks"):
-            first_tasks.enqueue(state, first_tasks.first_tasks(state, work))
+            wanted = first_tasks.first_tasks(files.addresses.control_from_boxes, work)
+            first_tasks.enqueue(state, wanted)
 
     def _start(self, specs: Iterable[ProcessSpec], state: LabState) -> None:
         for spec in specs:
@@ -234,34 +269,3 @@ class Lab:
         if chosen:
             with self.progress.step(f"Stopping {', '.join(sorted(names))}"):
                 processes.stop(chosen, deadline_s=STOP_DEADLINE_S)
-
-
-def with_parts(files: SiteFiles, state: LabState) -> LabState:
-    """The state with the parts of the control plane as they are now."""
-    site = files.topology.control_site.name
-    addresses = {
-        "web": str(files.addresses.control),
-        parts.AGENT: str(files.addresses.sites[site].agent),
-        parts.FLOWER: str(files.addresses.flower),
-    }
-    return parts.adopt(state, site, parts.pids_file(files.paths.state(site)), addresses)
-
-
-def _run_to_end(spec: ProcessSpec) -> None:
-    """Run a command that ends by itself; raises LabError with the end of its log if it fails."""
-    with private_log(spec.log) as log:
-        try:
-            done = subprocess.run(
-                spec.command,
-                cwd=spec.cwd,
-                env=dict(spec.env),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                check=False,
-                timeout=ONE_TIME_LIMIT_S,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise LabError(f"{spec.name} took more than {ONE_TIME_LIMIT_S:g} s") from error
-    if done.returncode:
-        raise LabError(f"{spec.name} failed; the end of {spec.log}:\n{tail(spec.log)}")

@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 
 from deploy.lab.processes import ProcessRecord
+from deploy.lab.site_files import SiteFiles
 from deploy.lab.state import LabState
 
 SUPERVISOR = "control"
@@ -29,6 +30,17 @@ def adopt(state: LabState, site: str, file: Path, addresses: Mapping[str, str]) 
     parts = _parts(supervisor, file, addresses) if supervisor else {}
     new = state.sites[site].model_copy(update={"processes": kept | parts})
     return state.model_copy(update={"sites": state.sites | {site: new}})
+
+
+def with_parts(files: SiteFiles, state: LabState) -> LabState:
+    """The state with the parts of the control plane as they are now."""
+    site = files.topology.control_site.name
+    addresses = {
+        "web": str(files.addresses.control),
+        AGENT: str(files.addresses.sites[site].agent),
+        FLOWER: str(files.addresses.flower),
+    }
+    return adopt(state, site, pids_file(files.paths.state(site)), addresses)
 
 
 def _parts(

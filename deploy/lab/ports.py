@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deploy.lab.errors import LabError
 from deploy.render.addresses import FleetAddresses, HostPort, SiteAddresses
-from deploy.topology import Topology
+from deploy.topology import Site, Topology
 
 REDIS_PORT = 6379
 SENTINEL_PORT = 26379
@@ -16,6 +16,8 @@ AGENT_PORT = 8787
 DEVICE_PORT = 8443
 CONTROL_PORT = 8000
 FLOWER_PORT = 5555
+STANDBY_PORT = 8788
+MACHINES_PORT = 4280
 
 #: Below the range from which Linux and macOS take the ports of outgoing connections.
 SPARE_PORTS = range(20_000, 32_000)
@@ -39,28 +41,44 @@ def choose(
         site.name: _site_addresses(
             ports,
             site_host(site.number),
-            has_device=bool({"udm", "openwrt"} & set(site.capabilities)),
+            has_device=has_device(site),
+            has_standby=site.standby_box is not None,
             known=known.sites.get(site.name) if known else None,
         )
         for site in topology.sites
     }
-    host = site_host(topology.control_site.number)
+    control = topology.control_site
+    host = site_host(control.number)
+    machines_before = known.machines if known else None
     return FleetAddresses(
         sites=sites,
         control=ports.take(host, CONTROL_PORT, known.control if known else None),
         flower=ports.take(host, FLOWER_PORT, known.flower if known else None),
+        machines=ports.take(host, MACHINES_PORT, machines_before) if control.standby_box else None,
     )
 
 
+def has_device(site: Site) -> bool:
+    """Whether the lab simulates a device of the site."""
+    return bool({"udm", "openwrt"} & set(site.capabilities))
+
+
 def _site_addresses(
-    ports: "_Ports", host: str, *, has_device: bool, known: SiteAddresses | None
+    ports: "_Ports",
+    host: str,
+    *,
+    has_device: bool,
+    has_standby: bool,
+    known: SiteAddresses | None,
 ) -> SiteAddresses:
     device_before = known.device if known else None
+    standby_before = known.standby if known else None
     return SiteAddresses(
         redis=ports.take(host, REDIS_PORT, known.redis if known else None),
         sentinel=ports.take(host, SENTINEL_PORT, known.sentinel if known else None),
         agent=ports.take(host, AGENT_PORT, known.agent if known else None),
         device=ports.take(host, DEVICE_PORT, device_before) if has_device else None,
+        standby=ports.take(host, STANDBY_PORT, standby_before) if has_standby else None,
     )
 
 

@@ -7,25 +7,32 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import psutil
 from pydantic import BaseModel, ConfigDict
 
 from deploy.lab.errors import LabError, NotReadyError
 from deploy.lab.files import private_log, tail
+from deploy.lab.listeners import listeners
 from deploy.lab.waiting import wait_until
 
 #: A process id whose time of birth differs by more belongs to somebody else. The kernel's idea
 #: of a process' birth moves a little when the clock is set.
 SAME_BIRTH_S = 2.0
 
+#: Where `ip netns` keeps the namespaces that have a name.
+NETNS_FOLDER = Path("/run/netns")
+ANY_HOST = "0.0.0.0"  # noqa: S104 - compared with, not listened at
+
 _children: dict[int, "subprocess.Popen[bytes]"] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessSpec:
-    """A process to start: where it belongs, what runs, and where its output goes."""
+    """A process to start: where it belongs, what runs, and where its output goes.
+
+    `netns`: the network namespace it runs in, None for the machine's own.
+    """
 
     site: str
     name: str
@@ -34,6 +41,12 @@ class ProcessSpec:
     cwd: Path
     env: Mapping[str, str] = field(default_factory=dict)
     address: str | None = None
+    netns: str | None = None
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The command with the way into its network namespace."""
+        return (*into_netns(self.netns), *self.command)
 
 
 class ProcessRecord(BaseModel):
@@ -52,6 +65,11 @@ class ProcessRecord(BaseModel):
     part_of: str | None = None
 
 
+def into_netns(netns: str | None) -> tuple[str, ...]:
+    """The beginning of a command that runs in a network namespace; it keeps its process id."""
+    return () if netns is None else ("nsenter", f"--net={NETNS_FOLDER / netns}", "--")
+
+
 def start(spec: ProcessSpec) -> ProcessRecord:
     """Start the process in a session of its own, output appended to its log.
 
@@ -60,7 +78,7 @@ def start(spec: ProcessSpec) -> ProcessRecord:
     try:
         with private_log(spec.log) as log:
             child = subprocess.Popen(
-                spec.command,
+                spec.argv,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -106,12 +124,9 @@ def listens(record: ProcessRecord) -> bool:
     process = find(record)
     if process is None or record.address is None:
         return False
-    wanted = record.address.rpartition(":")
-    return any(
-        (c.laddr.ip, str(c.laddr.port)) == (wanted[0], wanted[2])
-        for member in [process, *_descendants([process])]
-        for c in _listeners(member)
-    )
+    host, _, port = record.address.rpartition(":")
+    wanted = {(h, int(port)) for h in (host, ANY_HOST)}
+    return any(wanted & listeners(member) for member in [process, *_descendants([process])])
 
 
 def send(record: ProcessRecord, number: signal.Signals) -> bool:
@@ -124,13 +139,28 @@ def send(record: ProcessRecord, number: signal.Signals) -> bool:
     return True
 
 
-def kill(record: ProcessRecord) -> None:
-    """End the process at once, as a crash does, and wait until it is gone."""
+def kill(record: ProcessRecord, *, family: bool = False) -> None:
+    """End the process at once, as a crash does, and wait until it is gone.
+
+    `family`: its children with it, in the same moment.
+    """
     process = find(record)
     if process is None:
         return
-    process.kill()
-    _wait([process], deadline_s=10.0)
+    members = [process, *(_descendants([process]) if family else ())]
+    for member in members:
+        _signal(member, signal.SIGKILL)
+    _wait(members, deadline_s=10.0)
+
+
+def freeze(record: ProcessRecord) -> None:
+    """Pause the process and its children, the process first: it starts no more of them."""
+    _signal_family(record, signal.SIGSTOP)
+
+
+def thaw(record: ProcessRecord) -> None:
+    """Let a paused process and its children go on."""
+    _signal_family(record, signal.SIGCONT)
 
 
 def stop(records: Sequence[ProcessRecord], *, deadline_s: float = 15.0) -> None:
@@ -166,6 +196,14 @@ def base_environment(venv_bin: Path) -> dict[str, str]:
     return kept
 
 
+def _signal_family(record: ProcessRecord, number: signal.Signals) -> None:
+    process = find(record)
+    if process is not None:
+        _signal(process, number)
+        for member in _descendants([process]):
+            _signal(member, number)
+
+
 def _descendants(mains: Iterable[psutil.Process]) -> list[psutil.Process]:
     found: list[psutil.Process] = []
     for process in mains:
@@ -179,13 +217,6 @@ def _runs(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-
-
-def _listeners(process: psutil.Process) -> list[Any]:
-    try:
-        return [c for c in process.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
-    except psutil.Error:
-        return []
 
 
 def _session_members(records: Sequence[ProcessRecord]) -> list[psutil.Process]:

@@ -37,6 +37,10 @@ class SecretFiles:
         """The file with an API token of the control plane."""
         return self._ensure(f"tokens/{name}.token", _token)
 
+    def machines_token(self) -> Path:
+        """The file with the token of the lab's Machines API."""
+        return self._ensure("machines.token", _password)
+
     def django_key(self) -> Path:
         """The file with Django's secret key."""
         return self._ensure("django.key", _django_key)

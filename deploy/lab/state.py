@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from deploy.lab.driver import Driver
 from deploy.lab.errors import LabError
 from deploy.lab.files import private_folder, write_private
 from deploy.lab.paths import LabPaths
@@ -21,6 +22,7 @@ class SiteState(BaseModel):
     redis: str
     sentinel: str
     agent: str
+    netns: str | None = None
     processes: dict[str, ProcessRecord] = {}
 
 
@@ -30,6 +32,7 @@ class LabState(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     version: Literal[1] = 1
+    driver: Driver = Driver.LOOPBACK
     control_url: str
     api_url: str
     api_token: str

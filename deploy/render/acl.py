@@ -21,6 +21,10 @@ SENTINEL = "sentinel"
 #: Keys of kombu's transport: unacknowledged messages, bindings, and replies to inspection.
 KOMBU_KEYS = ("unacked*", "_kombu*", "*.celery.pidbox", "celeryev.*")
 
+#: Nobody can be this user: it is off and has no password. It keeps every right, because Redis
+#: loads its append-only file in its name: with none, what was written in MULTI is dropped then.
+_NOBODY = "user default off resetpass ~* &* +@all"
+
 _COMMANDS = (
     "+@read +@write +@connection +@transaction +@pubsub +@scripting -@admin -@dangerous "
     "-script +script|load +script|exists +client|id +client|setname +client|getname "
@@ -111,7 +115,7 @@ def _worker_rule(
 
 def _users(rules: Mapping[str, str], passwords: Mapping[str, str]) -> str:
     lines = [f"user {name} on #{_digest(passwords[name])} {rule}" for name, rule in rules.items()]
-    return "\n".join(["user default off nopass resetkeys resetchannels -@all", *lines, ""])
+    return "\n".join([_NOBODY, *lines, ""])
 
 
 def _digest(password: str) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from datetime import UTC, datetime
 
 from django.db import DatabaseError, close_old_connections
@@ -29,7 +30,6 @@ log = logging.getLogger(__name__)
 IDLE_S = 0.5
 EXPIRE_EVERY_S = 1.0
 VIEW_EVERY_S = 2.0
-RECONCILE_EVERY_S = 2.0
 MODE_EVERY_S = 0.5
 #: Between two tries while the broker is away.
 AWAY_PAUSE_S = 1.0
@@ -56,7 +56,7 @@ class ControlLoop:
         self._bell = Bell(relay_bell(config.state_dir))
         self._expire = Every(EXPIRE_EVERY_S)
         self._view = Every(VIEW_EVERY_S)
-        self._reconcile = Every(RECONCILE_EVERY_S)
+        self._next_reconcile_s = 0.0
         self._mode_due = Every(MODE_EVERY_S)
         self._mode = Mode.NORMAL
         self._away = ""
@@ -90,7 +90,7 @@ class ControlLoop:
             more = self._relay.step(now).more
             if self._view.due():
                 broker_answers(self._broker.state(routing.all_queues(settings().sites)), now)
-            if self._reconcile.due():
+            if self._reconcile_due(now):
                 self._report(self._reconciler.step(now))
             self._back(now)
         except NetworkError as error:
@@ -117,6 +117,13 @@ class ControlLoop:
         self._away = reason
         broker_away(reason, now)
 
+    def _reconcile_due(self, now: datetime) -> bool:
+        now_s = time.monotonic()
+        if now_s < self._next_reconcile_s:
+            return False
+        self._next_reconcile_s = now_s + self._reconciler.pause_s(now)
+        return True
+
     def _report(self, done: list[tuple[int, str]]) -> None:
         for token, reason in done:
             log.info("attempt with token %s: %s", token, reason)
@@ -128,5 +135,5 @@ class ControlLoop:
 
     def _gone(self, reason: str, now: datetime) -> None:
         self._gone_quiet(reason, now)
-        if self._reconcile.due():
+        if self._reconcile_due(now):
             self._reconciler.step(now, broker_readable=False)

@@ -17,6 +17,10 @@ MISSING_AT_MOST_S = 60.0
 LEASE_GRACE_S = 10.0
 
 
+#: After a switch of masters: time for reports of claims that are on their way.
+SWALLOWED_AFTER_S = 2.0
+
+
 class Action(StrEnum):
     LEAVE = "leave"
     PUBLISH_AGAIN = "publish again"
@@ -29,7 +33,9 @@ class Observed:
 
     `in_broker`: it waits in a queue; None when the broker could not be read. Ages are seconds:
     `published_age_s` since it was last published or seen waiting (or created, before that),
-    `seen_age_s` since an agent last said that it was being worked on.
+    `seen_age_s` since an agent last said that it was being worked on. `switched_age_s`: seconds
+    since another Redis became master after the attempt was published; None if none did. `held`:
+    a worker has taken it and not acknowledged.
     """
 
     status: AttemptStatus
@@ -37,6 +43,8 @@ class Observed:
     times_published: int
     seen_age_s: float | None
     in_broker: bool | None
+    switched_age_s: float | None = None
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +78,22 @@ def _created(attempt: Observed) -> Decision:
 
 
 def _published(attempt: Observed) -> Decision:
+    if attempt.switched_age_s is not None and not attempt.held:
+        return _swallowed(attempt.switched_age_s)
     patience_s = min(MISSING_AFTER_S * max(1, attempt.times_published), MISSING_AT_MOST_S)
     if attempt.published_age_s < patience_s:
         return Decision(Action.LEAVE, "taken, or about to be seen")
     return Decision(
         Action.PUBLISH_AGAIN,
         f"neither in the broker nor running for {attempt.published_age_s:.0f} s; same token",
+    )
+
+
+def _swallowed(switched_age_s: float) -> Decision:
+    """The old master had it, the new one does not, and no worker is known to."""
+    if switched_age_s < SWALLOWED_AFTER_S:
+        return Decision(Action.LEAVE, "the broker has just moved; claims may be on their way")
+    return Decision(
+        Action.PUBLISH_AGAIN,
+        f"lost when the broker moved {switched_age_s:.0f} s ago; same token",
     )

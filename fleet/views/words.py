@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta
 
+from fleet.policy.effects import EffectClass
+
 #: Seconds of each unit, from the largest.
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 #: From here on two units are shown without fractions.
@@ -45,6 +47,20 @@ def percent(value: float) -> str:
 def plural(count: int, one: str, many: str | None = None) -> str:
     """`1 worker`, `2 workers`."""
     return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def attempts_allowed(effect: str, count: int) -> str:
+    """How often the machine starts a task of an effect class: `at most 3 attempts`."""
+    if effect == EffectClass.D:
+        return "one attempt, then a person decides"
+    return f"at most {plural(count, 'attempt')}"
+
+
+def attempts_made(effect: str, made: int, count: int) -> str:
+    """How many attempts a run has had, and how many it may have."""
+    if effect == EffectClass.D:
+        return f"{made} made; {attempts_allowed(effect, count)}"
+    return f"{made} of at most {count}"
 
 
 def listed(parts: list[str]) -> str:

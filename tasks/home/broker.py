@@ -52,10 +52,8 @@ class RedisBroker:
         """Depths, what is unacknowledged, and who is master."""
         depths = self.depths(queues)
         with _translated():
-            pool: Any = self._redis.connection_pool
-            host, port = pool.get_master_address()
             unacked = int(self._redis.hlen(UNACKED_KEY))
-        return BrokerState(depths=depths, unacked=unacked, master=f"{host}:{port}")
+        return BrokerState(depths=depths, unacked=unacked, master=self.master())
 
     def waiting(self, queues: Sequence[str]) -> set[int]:
         """The tokens of the messages that wait in these queues: a few hundred at most.
@@ -69,6 +67,20 @@ class RedisBroker:
                 pipeline.lrange(queue, 0, -1)
             messages = [json.loads(text) for texts in pipeline.execute() for text in texts]
         return {token for token in map(_token, messages) if token is not None}
+
+    def held(self) -> set[int]:
+        """The tokens of the messages that workers have taken and not acknowledged."""
+        with _translated():
+            taken = [json.loads(text) for text in self._redis.hvals(UNACKED_KEY)]
+        messages = [item[0] for item in taken if isinstance(item, list) and item]
+        return {token for token in map(_token, messages) if token is not None}
+
+    def master(self) -> str:
+        """Which Redis leads, as host:port."""
+        with _translated():
+            pool: Any = self._redis.connection_pool
+            host, port = pool.get_master_address()
+        return f"{host}:{port}"
 
     def publish(self, batch: Sequence[Signed]) -> None:
         """Publish signed attempts; all of them, or an error after which some may be there."""

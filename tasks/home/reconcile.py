@@ -8,6 +8,11 @@ from fleet.policy.states import AttemptStatus
 from tasks.home.relay import Broker, Relay
 from tasks.home.store import HomeStore, OpenAttempt
 
+#: Between two steps in calm times, and while a switch of masters is fresh.
+CALM_S = 2.0
+ALERT_S = 1.0
+SWITCH_FRESH_S = 60.0
+
 
 class Reconciler:
     """Looks at every attempt under way of one home; applies one decision at a time."""
@@ -17,6 +22,12 @@ class Reconciler:
         self._broker = broker
         self._relay = relay
         self._waited: dict[int, datetime] = {}
+        self._master = ""
+        self._switched_at: datetime | None = None
+
+    def pause_s(self, now: datetime) -> float:
+        """How long to wait before the next step: less while a switch of masters is fresh."""
+        return ALERT_S if self._switched_age_s(now) is not None else CALM_S
 
     def step(self, now: datetime, *, broker_readable: bool = True) -> list[tuple[int, str]]:
         """Returns (token, reason) of every attempt that something was done about.
@@ -24,11 +35,12 @@ class Reconciler:
         Raises NetworkError when publishing again fails; the next step tries again.
         """
         attempts = self._store.under_way()
+        if broker_readable:
+            self._notice_switch(now)
         in_broker = self._tokens(attempts) if broker_readable and attempts else None
+        held = self._held(now) if in_broker is not None else set()
         self._remember(attempts, in_broker or set(), now)
-        decisions = [
-            (a, decide(_observed(a, in_broker, self._waited.get(a.token), now))) for a in attempts
-        ]
+        decisions = [(a, decide(self._observed(a, in_broker, held, now))) for a in attempts]
         done = []
         for attempt, decision in decisions:
             if decision.action is Action.LOSE:
@@ -49,16 +61,35 @@ class Reconciler:
         waiting = {a.queue for a in attempts if a.status is not AttemptStatus.RUNNING}
         return self._broker.waiting(sorted(waiting)) if waiting else set()
 
+    def _notice_switch(self, now: datetime) -> None:
+        """The first master that is seen is no switch: a home that starts reads what is there."""
+        master = self._broker.master()
+        if self._master and master != self._master:
+            self._switched_at = now
+        self._master = master
 
-def _observed(
-    attempt: OpenAttempt, in_broker: set[int] | None, waited: datetime | None, now: datetime
-) -> Observed:
-    published = max(attempt.published_at or attempt.created_at, waited or attempt.created_at)
-    seen = attempt.seen_at
-    return Observed(
-        status=attempt.status,
-        published_age_s=(now - published).total_seconds(),
-        times_published=attempt.times_published,
-        seen_age_s=None if seen is None else (now - seen).total_seconds(),
-        in_broker=None if in_broker is None else attempt.token in in_broker,
-    )
+    def _switched_age_s(self, now: datetime) -> float | None:
+        if self._switched_at is None:
+            return None
+        age_s = (now - self._switched_at).total_seconds()
+        return age_s if 0 <= age_s <= SWITCH_FRESH_S else None
+
+    def _held(self, now: datetime) -> set[int]:
+        return self._broker.held() if self._switched_age_s(now) is not None else set()
+
+    def _observed(
+        self, attempt: OpenAttempt, in_broker: set[int] | None, held: set[int], now: datetime
+    ) -> Observed:
+        published = attempt.published_at or attempt.created_at
+        last = max(published, self._waited.get(attempt.token, attempt.created_at))
+        before_switch = self._switched_at is not None and published < self._switched_at
+        seen = attempt.seen_at
+        return Observed(
+            status=attempt.status,
+            published_age_s=(now - last).total_seconds(),
+            times_published=attempt.times_published,
+            seen_age_s=None if seen is None else (now - seen).total_seconds(),
+            in_broker=None if in_broker is None else attempt.token in in_broker,
+            switched_age_s=self._switched_age_s(now) if before_switch else None,
+            held=attempt.token in held,
+        )

@@ -11,6 +11,7 @@ from deploy.lab.paths import LabPaths
 from deploy.lab.secret_files import SecretFiles
 from deploy.lab.site_files import SiteFiles
 from deploy.topology import topology
+from tests.lab.namespaced import SmallLab, needs_namespaces, small_lab
 
 
 @pytest.fixture(scope="package")
@@ -18,6 +19,21 @@ def brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokers]:
     """Real brokers for tests that break nothing."""
     with running_brokers(tmp_path_factory.mktemp("brokers")) as running:
         yield running
+
+
+@pytest.fixture(scope="package")
+def running_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallLab]:
+    """Three sites with brokers in network namespaces."""
+    needs_namespaces()
+    with small_lab(tmp_path_factory.mktemp("namespaces")) as running:
+        yield running
+
+
+@pytest.fixture
+def lab(running_lab: SmallLab) -> Iterator[SmallLab]:
+    """The three sites, healed after the test."""
+    yield running_lab
+    running_lab.faults.heal()
 
 
 @pytest.fixture

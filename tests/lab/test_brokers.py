@@ -150,3 +150,23 @@ def test_a_frozen_master_is_replaced_and_yields_when_it_wakes(tmp_path: Path) ->
             woken.lpush("dev", "lost?")
         brokers.wait_ready()
         assert brokers.master() == "dc2"
+
+
+def test_what_was_written_in_a_transaction_survives_a_restart(tmp_path: Path) -> None:
+    """Redis loads its append-only file as its default user, whom the access list must let."""
+    with running_brokers(tmp_path) as brokers:
+        with brokers.client("dc1") as client:
+            pipeline = client.pipeline(transaction=True)
+            pipeline.lpush("dev", "one")
+            pipeline.hset("unacked", "tag", "two")
+            pipeline.execute()
+            client.lpush("dev", "three")
+            assert client.wait(2, 5000) == 2
+        for site in ("dc1", "dc2", "dc3"):
+            brokers.kill(site)
+        for site in ("dc1", "dc2", "dc3"):
+            brokers.start_one(site)
+        leader = brokers.wait_for_master()
+        with brokers.client(leader) as client:
+            assert client.lrange("dev", 0, -1) == ["three", "one"]
+            assert client.hget("unacked", "tag") == "two"

@@ -90,6 +90,7 @@ class PaperBroker:
         self.taken: dict[str, Signed] = {}
         self.published: Counter[tuple[str, int, int]] = Counter()
         self.away_calls = 0
+        self.leader = "dc1:6379"
 
     def _reach(self) -> None:
         if self.away_calls > 0:
@@ -103,6 +104,21 @@ class PaperBroker:
     def waiting(self, queues: Sequence[str]) -> set[int]:
         self._reach()
         return {signed.envelope.token for queue in queues for signed in self.queues[queue]}
+
+    def held(self) -> set[int]:
+        self._reach()
+        return {signed.envelope.token for signed in self.taken.values()}
+
+    def master(self) -> str:
+        self._reach()
+        return self.leader
+
+    def switch(self, *, swallowed: bool = True) -> None:
+        """Another master leads, with or without what the old one had last taken."""
+        self.leader = "dc2:6379"
+        if swallowed:
+            self.queues.clear()
+            self.taken.clear()
 
     def publish(self, batch: Sequence[Signed]) -> None:
         for signed in batch:

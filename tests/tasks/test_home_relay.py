@@ -214,3 +214,55 @@ def test_a_full_queue_of_one_class_hides_no_other(home: Home) -> None:
     others = home.accept("canary.echo")
     home.relay.step(NOW)
     assert home.published("dev") == others
+
+
+def after(seconds: float) -> Any:
+    return NOW + timedelta(seconds=seconds)
+
+
+def test_what_the_old_master_swallowed_is_published_again_within_five_seconds(home: Home) -> None:
+    runs = home.accept("canary.echo", 3)
+    home.relay.step(NOW)
+    tokens = {run: home.row(run)["token"] for run in runs}
+    assert home.reconciler.step(after(1)) == []
+    home.broker.switch()
+    done = [home.reconciler.step(after(1 + n)) for n in range(1, 5)]
+    assert sorted(token for step in done for token, _ in step) == sorted(tokens.values())
+    assert all("lost when the broker moved" in reason for step in done for _, reason in step)
+    assert sorted(home.published("dev")) == sorted(runs)
+    assert {run: home.row(run)["token"] for run in runs} == tokens
+
+
+def test_after_a_switch_what_is_there_or_taken_is_left_alone(home: Home) -> None:
+    waits, taken = home.accept("canary.echo", 2)
+    home.relay.step(NOW)
+    home.reconciler.step(after(1))
+    assert home.broker.take(["dev"], "worker") is not None
+    home.broker.switch(swallowed=False)
+    assert [home.reconciler.step(after(1 + n)) for n in range(1, 6)] == [[]] * 5
+    assert home.published("dev") == [taken]
+    assert waits != taken
+
+
+def test_what_is_published_after_the_switch_is_not_taken_for_lost(home: Home) -> None:
+    home.accept("canary.echo")
+    home.relay.step(NOW)
+    home.reconciler.step(after(1))
+    home.broker.switch(swallowed=False)
+    home.reconciler.step(after(2))
+    home.accept("canary.echo")
+    home.relay.step(after(3))
+    home.broker.queues["dev"].clear()
+    published = [home.reconciler.step(after(3 + n / 2)) for n in range(1, 8)]
+    assert sum(map(len, published)) == 1
+
+
+def test_a_fresh_switch_is_looked_at_more_often(home: Home) -> None:
+    home.accept("canary.echo")
+    home.relay.step(NOW)
+    home.reconciler.step(NOW)
+    calm_s = home.reconciler.pause_s(NOW)
+    home.broker.switch()
+    home.reconciler.step(after(1))
+    assert home.reconciler.pause_s(after(2)) < calm_s
+    assert home.reconciler.pause_s(after(120)) == calm_s

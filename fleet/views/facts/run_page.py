@@ -16,7 +16,7 @@ from fleet.views.facts.runs import TONES, status_words, waiting_reasons
 from fleet.views.facts.shown_json import shown_json
 from fleet.views.facts.story import story
 from fleet.views.facts.waterfall import Waterfall, waterfall
-from fleet.views.words import between, site_label
+from fleet.views.words import attempts_made, between, site_label
 
 EFFECTS = {
     EffectClass.A: "A, may run again",
@@ -149,7 +149,7 @@ def _facts(run: TaskRun) -> tuple[Fact, ...]:
         Fact("expires", run.expires_at, "moment"),
         Fact("effect class", EFFECTS[EffectClass(run.effect)]),
         Fact("priority", priority_name(run.priority)),
-        Fact("attempts", f"{run.attempts} of at most {run.max_attempts}"),
+        Fact("attempts", attempts_made(run.effect, run.attempts, run.max_attempts)),
         Fact("home", "control plane" if run.home == CONTROL_HOME else site_label(run.home)),
         Fact("worker", run.worker_id, "mono"),
         Fact("idempotency key", run.idempotency_key, "mono"),

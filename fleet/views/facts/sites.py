@@ -34,13 +34,15 @@ class BoxFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisFacts:
-    """What the site's agent said of the site's Redis and Sentinel."""
+    """What the site's agent said of the site's Redis and Sentinel; `unsafe` has a sentence for
+    each setting with which two masters could take writes, or none be elected."""
 
     role: str
     master: str | None
     lag_bytes: float | None
     sentinel_others: float | None
     seen_at: datetime | None
+    unsafe: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,4 +128,5 @@ def _redis(observations: Mapping[str, Any], seen_at: datetime | None) -> RedisFa
         lag_bytes=reported.number(broker, "lag_bytes"),
         sentinel_others=reported.number(broker, "sentinel_others"),
         seen_at=reported.moment(observations, "at") or seen_at,
+        unsafe=tuple(map(str, broker.get("unsafe") or ())),
     )

@@ -1,0 +1,1 @@
+"""A network namespace a site: addresses, setting up, taking down."""
