@@ -1,10 +1,14 @@
 """The pages in Chromium: live without reload, honest about a lost connection, readable."""
 
+import os
+
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, Response, Route, expect
 
-from fleet.models import TaskRun, Worker
+from fleet.models import ActivationLease, FleetEvent, FleetState, Site, TaskRun, Worker
 from fleet.views import words
+from tasks.boot import boot_id, boot_s
 from tests.fleet.api_calls import make_run
 from tests.fleet.view_rows import box_of, heard_site, lost_and_done, seen_broker, worker_at
 
@@ -190,3 +194,57 @@ def test_pages_of_others_work_under_our_policy(page: Page, path: str, console: l
     page.goto(path)
     page.wait_for_load_state("networkidle")
     assert [text for text in console if "Content Security Policy" in text] == []
+
+
+def test_a_failover_says_who_is_down_and_why_at_any_width(page: Page, console: list[str]) -> None:
+    now = timezone.now()
+    a_fleet()
+    heard_site(
+        "dc3",
+        3,
+        broker={"role": "replica", "unsafe": ["the Sentinel of dc3 knows 3 others instead of 2"]},
+    )
+    Site.objects.filter(pk="dc1").update(
+        verdict="down",
+        verdict_reason="dc2 and dc3 reach each other, but not dc1: for 42 s",
+        verdict_at=now,
+        verdict_since=now,
+        recovery="catch-up",
+        recovery_reason="it was declared down",
+    )
+    FleetState.objects.create(
+        mode="failover", site="dc1", epoch=7, since=now, reason="dc1 is down: two sites agree"
+    )
+    FleetEvent.objects.create(
+        at=now,
+        kind="verdict",
+        subject="dc1",
+        was="suspect",
+        became="down",
+        why="two sites agree",
+        who="control plane",
+    )
+    ActivationLease.objects.create(
+        generation=3,
+        activator="dc2",
+        down="dc1",
+        granted_s=boot_s(),
+        boot_id=boot_id(),
+        machine="started",
+        machine_reason="runs",
+        machine_since=now,
+    )
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto("/")
+        expect(page.locator("#mode")).to_contain_text("under lease 3, asked for by DC2")
+        expect(page.locator("#mode")).to_contain_text("Failover of DC1: the others carry on")
+        expect(page.locator("#mode")).to_contain_text("epoch 7")
+        expect(page.locator("#site-dc1")).to_contain_text("down or isolated")
+        expect(page.locator("#site-dc1")).to_contain_text("but not dc1: for 42 s")
+        expect(page.locator("#site-dc3")).to_contain_text("Unsafe broker")
+        expect(page.get_by_text("Verdict of DC1: suspect → down")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        if folder := os.environ.get("PICTURES"):
+            page.screenshot(path=f"{folder}/failover-{width}.png", full_page=True)
+    assert console == []

@@ -15,7 +15,7 @@ from tests.fleet.view_rows import ago, box_of, heard_site, lost_and_done, seen_b
 
 #: Session, user, sites, journals, workers, broker, queues, runs, their places, supply,
 #: published attempts, refusals counted, newest event, events, refusals.
-PAGE_QUERIES = 17
+PAGE_QUERIES = 18
 
 
 def text_of(client: Client, path: str = "/") -> str:

@@ -10,6 +10,7 @@ from fleet.views.facts.mode import Mode, mode
 from fleet.views.facts.queues import QueueFacts, queue_facts
 from fleet.views.facts.runs import RunRow, for_list, run_rows
 from fleet.views.facts.sites import SiteFacts, load_sites, site_facts
+from fleet.views.facts.standby import StandbyFacts, standby_facts
 from fleet.views.facts.workers import WorkerFacts, load_workers
 
 RUNS_SHOWN = 15
@@ -27,6 +28,7 @@ class FleetFacts:
     workers: tuple[WorkerFacts, ...]
     refused_24_h: int
     happened: tuple[Happening, ...]
+    standby: StandbyFacts | None
 
     @property
     def empty(self) -> bool:
@@ -52,6 +54,7 @@ def fleet_facts(now: datetime) -> FleetFacts:
         workers=workers,
         refused_24_h=refused_in_24_h(now),
         happened=happenings(),
+        standby=standby_facts(),
     )
 
 

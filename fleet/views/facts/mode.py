@@ -68,8 +68,7 @@ def _mode_line(state: FleetState | None, now: datetime) -> tuple[str, str, str] 
     words, tone = _MODES[state.mode]
     age_s = between(state.since, now)
     since = f" For {age(age_s)}, epoch {state.epoch}." if age_s is not None else ""
-    reason = state.reason[:1].upper() + state.reason[1:]
-    return words.format(site=site_label(state.site)), f"{reason}.{since}", tone
+    return words.format(site=site_label(state.site)), f"{state.reason}.{since}", tone
 
 
 def _sites_line(sites: Sequence[SiteFacts]) -> tuple[str, str, str]:
