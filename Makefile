@@ -1,7 +1,7 @@
 PY := .venv/bin/python
 TURTLE := .venv/bin/turtle
 
-.PHONY: up down clean logs status test lint bench faults sim
+.PHONY: up down clean logs status test lint bench smoke faults sim
 
 up: ## start the fleet on this machine and tell where to look
 	@sh deploy/bootstrap.sh control
@@ -35,6 +35,10 @@ lint: ## style, types, import rules
 bench: ## measure against plain Celery
 	@sh deploy/bootstrap.sh dev
 	@$(PY) -m tests.benchmarks
+
+smoke: ## a few of the faults, each with real processes (minutes; root)
+	@sh deploy/bootstrap.sh dev
+	@$(TURTLE) lab scenario smoke
 
 faults: ## break the fleet in every way that is known, and write docs/faults.md (hours; root)
 	@sh deploy/bootstrap.sh dev

@@ -116,6 +116,12 @@ class Topology(_Table):
         """Every home that issues attempts, and its number."""
         return {CONTROL_HOME: CONTROL_HOME_NUMBER} | {s.name: s.number for s in self.worker_sites}
 
+    def owned_capabilities(self, name: str) -> tuple[str, ...]:
+        """What only the site `name` can do: it has the one device of its kind."""
+        shared = {c for site in self.sites if site.name != name for c in site.capabilities}
+        own = self.site(name).capabilities
+        return tuple(c for c in own if c in routing.LAN_HARDWARE and c not in shared)
+
     def site(self, name: str) -> Site:
         """The site called `name`; raises ConfigurationError naming the known ones."""
         for site in self.sites:

@@ -6,7 +6,6 @@ from typing import Any, Protocol
 
 from celery import Celery, Signature
 
-from fleet.policy.errors import RefusedError
 from tasks.call import Call, call_from_celery
 from tasks.handle import HomeReader, RunHandle
 from tasks.transport import install_transport
@@ -37,6 +36,7 @@ class FleetCelery(Celery):  # type: ignore[misc]
     in `send_task`, so overriding it closes every road at once.
     """
 
+    amqp_cls = "tasks.transport:FleetAMQP"
     acceptor: Acceptor | None = None
 
     def send_task(
@@ -48,8 +48,8 @@ class FleetCelery(Celery):  # type: ignore[misc]
     ) -> Any:
         """Accept a call of the task `name`; returns the acceptor's result handle.
 
-        Raises UnknownNameError, BadArgumentsError, TooLargeError or RefusedError; nothing was
-        written then.
+        Raises UnknownNameError, BadArgumentsError, TooLargeError or RefusedError (also where this
+        process has no home); nothing was written then.
         """
         self.finalize(auto=True)
         call = call_from_celery(self, name, args, kwargs, options)
@@ -79,13 +79,7 @@ class FleetCelery(Celery):  # type: ignore[misc]
 def _default_acceptor(app: FleetCelery) -> Acceptor:
     from tasks.producer import journal_acceptor
 
-    acceptor = journal_acceptor(app)
-    if acceptor is None:
-        raise RefusedError(
-            "this process has no home to accept tasks: it needs a [signing] key and a writable "
-            "state_dir in turtle.toml (LAN box), or the control plane's Django settings"
-        )
-    return acceptor
+    return journal_acceptor(app)
 
 
 app = FleetCelery(

@@ -1,13 +1,14 @@
 """The base class of every task, and the decorator that declares one."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from celery import Task
 
 from fleet.policy import routing
 from fleet.policy.contracts import ResultPlace, TaskContract
 from fleet.policy.effects import EffectClass
+from fleet.policy.errors import RefusedError
 
 
 class FleetTask(Task):  # type: ignore[misc]
@@ -34,6 +35,13 @@ class FleetTask(Task):  # type: ignore[misc]
         from tasks.execute import RetryRequestedError
 
         raise RetryRequestedError(exc, options.get("countdown"), options.get("eta")) from exc
+
+    def apply(self, *args: Any, **options: Any) -> NoReturn:
+        """Refused: what it returned would look like a run, and no home would know of it."""
+        raise RefusedError(
+            f"{self.name}: apply() would run the task here, unknown to the fleet; use .delay() "
+            "to enqueue it, or call it like a function to run it here"
+        )
 
 
 def fleet_task(

@@ -14,11 +14,12 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from tasks.settings import BrokerSettings
+from tasks.transport import RedialingConnection
 
 #: Longest expected run of one task; the ledger's leases, not Redis, notice a lost worker.
 VISIBILITY_TIMEOUT_S = 24 * 3600
 SOCKET_TIMEOUT_S = 5.0
-CONNECT_TIMEOUT_S = 2.0
+CONNECT_TIMEOUT_S = 1.0
 SENTINEL_TIMEOUT_S = 0.5
 
 
@@ -40,6 +41,8 @@ def sentinel_kwargs(broker: BrokerSettings) -> dict[str, Any]:
         "password": broker.sentinel_password(),
         "socket_timeout": SENTINEL_TIMEOUT_S,
         "socket_connect_timeout": SENTINEL_TIMEOUT_S,
+        "socket_keepalive": True,
+        "socket_keepalive_options": keepalive_options(),
         "retry": Retry(NoBackoff(), 0),
     }
 
@@ -81,6 +84,7 @@ def master_client(broker: BrokerSettings) -> redis.Redis:
     """A client of whichever Redis is master; it asks the Sentinels at every reconnect."""
     master: redis.Redis = sentinel_client(broker).master_for(  # type: ignore[no-untyped-call]
         broker.master_name,
+        connection_class=RedialingConnection,
         username=broker.username,
         password=broker.password(),
         socket_timeout=SOCKET_TIMEOUT_S,

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
@@ -12,25 +12,33 @@ from celery import Celery
 from fleet.policy import routing
 from fleet.policy.contracts import TaskContract
 from fleet.policy.envelope import canonical_json
-from fleet.policy.errors import BadArgumentsError, RefusedError, TooLargeError
-from fleet.policy.json_values import MAX_DEPTH, has_nul, too_deep
+from fleet.policy.errors import BadArgumentsError, RefusedError
+from fleet.policy.json_values import has_nul
 from fleet.policy.priority import parse_priority
+from tasks.arguments import check_arguments, is_json
+from tasks.celery_options import call_options
 from tasks.ids import new_run_id
+from tasks.moments import aware, check_order
 from tasks.settings import settings
 
-#: Options of Celery calls that would need a result backend or a second message.
-CANVAS_OPTIONS = ("chain", "chord", "link", "link_error")
 MAX_KEY_CHARS = 200
+#: Celery's tasks that call another task many times within one message.
+_MANY_IN_ONE = ("celery.map", "celery.starmap", "celery.chunks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One checked call. `site` is "" for any site, times are aware datetimes in UTC."""
+    """One checked call. `site` is "" for any site, times are aware datetimes in UTC.
+
+    `bound` has all arguments by the names of the task's parameters; the worker gets `args` and
+    `kwargs` as the caller gave them.
+    """
 
     id: uuid.UUID
     contract: TaskContract
     args: list[Any]
     kwargs: dict[str, Any]
+    bound: dict[str, Any]
     site: str
     queue: str
     priority: int
@@ -40,8 +48,11 @@ class Call:
     group_id: str
 
     def digest(self) -> str:
-        """SHA-256 of the content, to tell a repeated idempotency key from a reused one."""
-        content = [self.contract.name, self.args, self.kwargs, self.site, self.queue]
+        """SHA-256 of the content, to tell a repeated idempotency key from a reused one.
+
+        An argument is the same whether it was given by its place or by its name.
+        """
+        content = [self.contract.name, self.bound, self.site, self.queue]
         return sha256(canonical_json(content)).hexdigest()
 
 
@@ -70,22 +81,25 @@ def make_call(
 ) -> Call:
     """Check a call and give it its id.
 
-    Raises UnknownNameError (task, queue, site), BadArgumentsError (signature, JSON, priority,
-    times, key) or TooLargeError.
+    Raises UnknownNameError (task, queue, site), BadArgumentsError (signature, JSON, types,
+    priority, times, key) or TooLargeError.
     """
     contract = _contract(app, name)
-    clean_args, clean_kwargs = _arguments(app, name, args, kwargs)
+    clean_args, clean_kwargs, bound = check_arguments(app, name, args, kwargs)
     pinned = _place(contract, site, queue)
+    run_after, expires_at = aware(run_after, "run_after"), aware(expires_at, "expires_at")
+    check_order(run_after, expires_at)
     return Call(
         id=_run_id(task_id),
         contract=contract,
         args=clean_args,
         kwargs=clean_kwargs,
+        bound=bound,
         site=pinned,
         queue=routing.queue_name(contract.capability, pinned or None),
         priority=parse_priority(priority),
-        run_after=_aware(run_after, "run_after"),
-        expires_at=_aware(expires_at, "expires_at"),
+        run_after=run_after,
+        expires_at=expires_at,
         key=_key(idempotency_key),
         group_id=group_id or "",
     )
@@ -99,83 +113,21 @@ def call_from_celery(
     options: Mapping[str, Any],
 ) -> Call:
     """Translate the options of Celery's `apply_async` into a call; refuse what cannot be kept."""
-    used = [option for option in CANVAS_OPTIONS if options.get(option)]
-    if used:
-        raise RefusedError(
-            f"{name}: {', '.join(used)} cannot be kept durable by the ledger, so chains, chords "
-            "and links of fleet tasks are refused; enqueue the next task when `.get()` returns, "
-            "or use a group"
-        )
-    return make_call(
-        app,
-        name,
-        args,
-        kwargs,
-        site=options.get("site"),
-        queue=_queue_option(options),
-        priority=options.get("priority"),
-        run_after=_moment(options.get("eta"), options.get("countdown"), "countdown"),
-        expires_at=_expiry(options.get("expires")),
-        idempotency_key=options.get("idempotency_key"),
-        group_id=options.get("group_id"),
-        task_id=options.get("task_id"),
-    )
+    chosen = call_options(_contract(app, name), options)
+    return make_call(app, name, args, kwargs, **chosen)
 
 
 def _contract(app: Celery, name: str) -> TaskContract:
+    if name in _MANY_IN_ONE:
+        raise RefusedError(
+            f"{name} would be many calls in one message, without a run of their own; use "
+            "enqueue_many(task.s(item) for item in items)"
+        )
     task = app.tasks.get(name)
     contract = getattr(task, "contract", None)
     if contract is None:
         contract = task_contracts(app)[routing.known("task", name, task_contracts(app))]
     return contract
-
-
-def _arguments(
-    app: Celery, name: str, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None
-) -> tuple[list[Any], dict[str, Any]]:
-    if isinstance(args, str | bytes) or not isinstance(args or (), Sequence):
-        raise BadArgumentsError(f"{name}: args must be a list, not {type(args).__name__}")
-    if not isinstance(kwargs or {}, Mapping):
-        raise BadArgumentsError(f"{name}: kwargs must be an object, not {type(kwargs).__name__}")
-    clean = (list(args or ()), dict(kwargs or {}))
-    try:
-        app.tasks[name].__header__(*clean[0], **clean[1])
-    except TypeError as error:
-        raise BadArgumentsError(f"{name}: {_plain(error)}") from None
-    if too_deep(clean):
-        raise BadArgumentsError(f"{name}: arguments are nested more than {MAX_DEPTH} levels deep")
-    size_bytes = _json_size(name, clean)
-    if has_nul(clean):
-        raise BadArgumentsError(f"{name}: an argument holds the character U+0000; remove it")
-    limit_bytes = settings().limits.max_args_bytes
-    if size_bytes > limit_bytes:
-        raise TooLargeError(size_bytes, limit_bytes)
-    return clean
-
-
-def _plain(error: TypeError) -> str:
-    """Celery checks against a generated function; show the caller the message only."""
-    return str(error).replace("<lambda>", "the task").split("() ", 1)[-1]
-
-
-def _json_size(name: str, clean: tuple[list[Any], dict[str, Any]]) -> int:
-    try:
-        return len(canonical_json(clean))
-    except (TypeError, ValueError):
-        wrong = [f"args[{i}]" for i, value in enumerate(clean[0]) if not _is_json(value)]
-        wrong += [key for key, value in clean[1].items() if not _is_json(value)]
-        raise BadArgumentsError(
-            f"{name}: {', '.join(map(str, wrong)) or 'an argument'} is not JSON; "
-            "pass strings, numbers, booleans, null, lists and objects"
-        ) from None
-
-
-def _is_json(value: Any) -> bool:
-    try:
-        canonical_json(value)
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 def _place(contract: TaskContract, site: str | None, queue: str | None) -> str:
@@ -208,65 +160,9 @@ def _key(key: str | None) -> str | None:
         return None
     if not isinstance(key, str) or not 0 < len(key) <= MAX_KEY_CHARS:
         raise BadArgumentsError(f"idempotency_key must be a text of 1 to {MAX_KEY_CHARS} letters")
-    if has_nul(key) or not _is_json(key):
+    if has_nul(key) or not is_json(key):
         raise BadArgumentsError(
             "idempotency_key holds a character that is not stored: U+0000 or "
             "half of a surrogate pair"
         )
     return key
-
-
-def _aware(moment: datetime | None, name: str) -> datetime | None:
-    if moment is None:
-        return None
-    if moment.tzinfo is None:
-        raise BadArgumentsError(
-            f"{name} {moment.isoformat()} has no time zone; add one, e.g. +00:00"
-        )
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise BadArgumentsError(f"{name} {moment.isoformat()} is out of range") from None
-
-
-def _queue_option(options: Mapping[str, Any]) -> str | None:
-    queue = options.get("queue") or options.get("routing_key")
-    return None if queue is None else str(getattr(queue, "name", queue))
-
-
-def _moment(eta: datetime | str | None, seconds: float | None, name: str) -> datetime | None:
-    if seconds is not None:
-        return datetime.now(UTC) + timedelta(seconds=_seconds(seconds, name))
-    if isinstance(eta, str):
-        return _iso(eta, "eta")
-    return _utc(eta, "eta")
-
-
-def _expiry(expires: datetime | str | float | None) -> datetime | None:
-    if isinstance(expires, int | float):
-        return datetime.now(UTC) + timedelta(seconds=_seconds(expires, "expires"))
-    if isinstance(expires, str):
-        return _iso(expires, "expires")
-    return _utc(expires, "expires")
-
-
-def _utc(moment: Any, name: str) -> datetime | None:
-    """Celery reads naive times as UTC (`enable_utc`), so its options are read the same way."""
-    if moment is not None and not isinstance(moment, datetime):
-        raise BadArgumentsError(f"{name} {moment!r} is no datetime; for example 2030-01-31T12:00Z")
-    if moment is None or moment.tzinfo is not None:
-        return moment
-    return moment.replace(tzinfo=UTC)
-
-
-def _iso(text: str, name: str) -> datetime | None:
-    try:
-        return _utc(datetime.fromisoformat(text), name)
-    except ValueError:
-        raise BadArgumentsError(f"{name} {text!r} is not an ISO 8601 time") from None
-
-
-def _seconds(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e9:
-        raise BadArgumentsError(f"{name} {value!r} is not a number of seconds")
-    return float(value)

@@ -9,6 +9,7 @@ import sys
 
 from fleet.policy import routing
 from fleet.policy.errors import ConfigurationError
+from tasks import island
 from tasks.broker import broker_urls, sentinel_kwargs, transport_options
 from tasks.settings import settings
 from tasks.transport import use_sentinel_login
@@ -32,6 +33,7 @@ task_acks_late = True
 task_reject_on_worker_lost = True
 task_ignore_result = True
 result_backend = "tasks.backend:NoResults"
+result_expires = None
 task_serializer = "json"
 accept_content = ["json"]
 event_serializer = "json"
@@ -57,3 +59,12 @@ worker_concurrency = 2
 enable_utc = True
 timezone = "UTC"
 beat_scheduler = "django_celery_beat.schedulers:DatabaseScheduler"
+
+if island.on_island():
+    # Nobody but the agent speaks to this worker, and nobody listens to it.
+    island.install_island_transport()
+    broker_url = island.URL
+    broker_transport_options = island.island_options(_settings.state_dir)
+    worker_disable_prefetch = False
+    worker_send_task_events = False
+    worker_enable_remote_control = False

@@ -5,14 +5,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from celery import states
 from celery.exceptions import TimeoutError as CeleryTimeoutError
 from celery.result import AsyncResult
 
-from fleet.policy.errors import FleetError
+from fleet.policy.errors import FleetError, RefusedError
 from fleet.policy.states import FINISHED, RunStatus
 
 FIRST_POLL_S = 0.005
 LONGEST_POLL_S = 0.25
+#: The fleet's states in Celery's words, for code that knows only those.
+CELERY_STATES = {
+    RunStatus.READY: states.PENDING,
+    RunStatus.RUNNING: states.STARTED,
+    RunStatus.SUCCESSFUL: states.SUCCESS,
+    RunStatus.FAILED: states.FAILURE,
+    RunStatus.CANCELLED: states.REVOKED,
+    RunStatus.DEAD: states.FAILURE,
+}
 
 
 class RunFailedError(FleetError):
@@ -32,6 +42,25 @@ class Snapshot:
     return_value: Any
     result_meta: dict[str, Any] | None
     error: dict[str, Any] | None
+
+    def value(self) -> Any:
+        """What the task returned; of a result that was kept at its site the description."""
+        return self.result_meta or self.return_value
+
+    def failure(self) -> RunFailedError:
+        """Why there is no result."""
+        return RunFailedError(self.status, _why(self))
+
+    def celery_meta(self) -> dict[str, Any]:
+        """The same as a result backend of Celery would tell it."""
+        finished = self.status in FINISHED
+        ended = self.value() if self.status is RunStatus.SUCCESSFUL else self.failure()
+        return {
+            "status": CELERY_STATES[self.status],
+            "result": ended if finished else None,
+            "traceback": (self.error or {}).get("traceback") or None,
+            "children": [],
+        }
 
 
 class HomeReader(Protocol):
@@ -97,11 +126,10 @@ class RunHandle(AsyncResult):  # type: ignore[misc]
         """
         snapshot = self._wait(timeout)
         if snapshot.status is RunStatus.SUCCESSFUL:
-            return snapshot.result_meta or snapshot.return_value
-        error = RunFailedError(snapshot.status, _why(snapshot))
+            return snapshot.value()
         if propagate:
-            raise error
-        return error
+            raise snapshot.failure()
+        return snapshot.failure()
 
     wait = get
 
@@ -124,6 +152,17 @@ class RunHandle(AsyncResult):  # type: ignore[misc]
 
     def revoke(self, *_: Any, **__: Any) -> None:
         self.cancel()
+
+    def forget(self) -> None:
+        """Refused: runs are kept."""
+        raise RefusedError(
+            f"run {self.id} cannot be forgotten: ledger and journal keep all runs; "
+            ".cancel() stops it"
+        )
+
+    def _get_task_meta(self) -> dict[str, Any]:
+        """What `.result`, `.info`, `.traceback` and `.children` read: the home, each time."""
+        return self._reader.snapshot(self.id).celery_meta()
 
     def then(self, callback: Callable[..., Any], on_error: Any = None, weak: bool = False) -> Any:
         """Celery's groups count their members with this; nothing is called from here."""

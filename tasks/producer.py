@@ -1,11 +1,12 @@
 """Accepting tasks on a LAN box, without Django: into the site's journal."""
 
+import base64
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from celery import Celery
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, RowMapping, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from fleet.policy.errors import KeyConflictError, RefusedError, StorageError
@@ -16,16 +17,41 @@ from tasks.handle import RunHandle, Snapshot
 from tasks.home.journal_rows import mirror, move
 from tasks.journal.tables import EntryRow, HomeRunRow
 from tasks.revoke import stop_on_workers
+from tasks.settings import FleetSettings
+from tasks.signing import load_private_key
 
 #: Lines that may wait for the control plane before new work is refused.
 MAX_PENDING = 50_000
 _RUN = HomeRunRow.__table__.c  # type: ignore[attr-defined]
 
 
-def journal_acceptor(app: Celery) -> "JournalAcceptor | None":
-    """The acceptor of this LAN box, or None where the box has no signing key of a home."""
+def journal_acceptor(app: Celery) -> "JournalAcceptor":
+    """The acceptor of this LAN box; raises RefusedError where the box is no home.
+
+    Runs that a box without its own home's key accepted would be relayed by nobody.
+    """
     box = own_box()
-    return None if box.settings.signing is None else JournalAcceptor(app, box)
+    wrong = _no_home(box.settings)
+    if wrong:
+        raise RefusedError(
+            f"this process has no home to accept tasks: {wrong}. On a LAN box give the site a "
+            "[signing] key and its public key in [homes.<site>]. On the control plane's box call "
+            "django.setup() first, with DJANGO_SETTINGS_MODULE=turtle_site.settings, or use "
+            "`python manage.py shell`. Anywhere else use the HTTP API"
+        )
+    return JournalAcceptor(app, box)
+
+
+def _no_home(settings: FleetSettings) -> str:
+    """Why nobody would relay what this box accepts; "" where its agent does."""
+    site, home = settings.site, settings.homes.get(settings.site)
+    if home is None:
+        return f"turtle.toml has no [homes.{site}], so that {site} is no home"
+    if settings.signing is None:
+        return "turtle.toml has no [signing] key"
+    path = settings.signing.private_key_file
+    own = base64.b64encode(load_private_key(path).public_key().public_bytes_raw()).decode()
+    return "" if own == home.public_key else f"{path} is not the key of [homes.{site}]"
 
 
 class JournalAcceptor:
@@ -73,13 +99,7 @@ class JournalReader:
 
     def snapshot(self, run_id: str) -> Snapshot:
         with self._box.database.read() as connection:
-            row = (
-                connection.execute(
-                    select(HomeRunRow.__table__).where(_RUN.run_id == run_id)  # type: ignore[attr-defined]
-                )
-                .mappings()
-                .one()
-            )
+            row = self._row(connection, run_id)
         return Snapshot(
             status=RunStatus(row["status"]),
             reason=row["reason"],
@@ -93,13 +113,7 @@ class JournalReader:
 
     def cancel(self, run_id: str) -> None:
         with self._box.database.write() as connection:
-            row = (
-                connection.execute(
-                    select(HomeRunRow.__table__).where(_RUN.run_id == run_id)  # type: ignore[attr-defined]
-                )
-                .mappings()
-                .one()
-            )
+            row = self._row(connection, run_id)
             move(
                 connection,
                 row,
@@ -111,6 +125,16 @@ class JournalReader:
         if row["open_attempt"]:
             stop_on_workers(self._app, row["token"])
         self._box.ring_agent()
+
+    def _row(self, connection: Connection, run_id: str) -> RowMapping:
+        wanted = select(HomeRunRow.__table__).where(_RUN.run_id == run_id)  # type: ignore[attr-defined]
+        row = connection.execute(wanted).mappings().one_or_none()
+        if row is None:
+            raise RefusedError(
+                f"the journal of {self._box.settings.site} has no run {run_id!r}; ask where it "
+                "was enqueued"
+            )
+        return row
 
 
 def _refuse_when_full(connection: Connection) -> None:

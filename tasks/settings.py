@@ -12,7 +12,7 @@ from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import Any, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -21,8 +21,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from fleet.policy import routing
 from fleet.policy.errors import ConfigurationError
-from tasks.settings_mistakes import invalid_values, unknown_keys
+from tasks.settings_mistakes import invalid_values, no_table, unknown_keys
 from tasks.settings_tables import (
     Address,
     BrokerSettings,
@@ -69,13 +70,18 @@ class FleetSettings(BaseSettings):
         env_prefix="TURTLE_", env_nested_delimiter="__", extra="ignore", frozen=True
     )
 
-    site: Name = Field(description="Site of this box", examples=["dc1"])
-    box: Name = Field(description="Name of this box within the site", examples=["mini-1"])
     sites: tuple[Name, ...] = Field(
         ("dc1", "dc2", "dc3"), description="Names of all sites", examples=[["dc1", "dc2", "dc3"]]
     )
+    site: Name = Field(description="Site of this box", examples=["dc1"])
+    box: Name = Field(description="Name of this box within the site", examples=["mini-1"])
     capabilities: tuple[Capability, ...] = Field(
         (), description="What a worker on this box can do", examples=[["udm", "dev"]]
+    )
+    owned_capabilities: tuple[Capability, ...] = Field(
+        (),
+        description="Those that no other site has: their tasks run here also while it is alone",
+        examples=[["udm"]],
     )
     standby: bool = Field(
         False,
@@ -110,6 +116,21 @@ class FleetSettings(BaseSettings):
         description="Agents or front doors of the other sites, for link latency",
         examples=[{"dc2": "10.2.0.2:8787"}],
     )
+
+    @field_validator("site")
+    @classmethod
+    def _is_one_of_the_sites(cls, site: str, info: ValidationInfo) -> str:
+        """Sites that are wrong themselves are told as such."""
+        sites = info.data.get("sites")
+        return site if sites is None else routing.known("site", site, sites)
+
+    @field_validator("owned_capabilities")
+    @classmethod
+    def _are_of_hardware(cls, owned: tuple[str, ...]) -> tuple[str, ...]:
+        """A standby has every other capability as soon as it is needed."""
+        for capability in owned:
+            routing.known("capability of LAN hardware", capability, routing.LAN_HARDWARE)
+        return owned
 
     @classmethod
     def settings_customise_sources(
@@ -151,8 +172,12 @@ def checked(model: type[Settings], *table: str, **overrides: Any) -> Settings:
     path = config_path()
     lines: list[str] = []
     try:
-        lines += _unknown_keys(path)
-        found = model(**overrides)
+        top = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
+        lines += unknown_keys(top, {*FleetSettings.model_fields, *OTHER_TABLES})
+        wrong = no_table(top, table, model)
+        lines += wrong
+        if not wrong:
+            found = model(**overrides)
     except ValidationError as error:
         lines += invalid_values(error, model, table)
     except SettingsError as error:
@@ -165,12 +190,6 @@ def checked(model: type[Settings], *table: str, **overrides: Any) -> Settings:
         where = path or f"no file ({', '.join(CONFIG_PLACES)}) and the environment"
         raise ConfigurationError("\n".join([f"configuration of {where}:", *lines]))
     return found
-
-
-def _unknown_keys(path: Path | None) -> list[str]:
-    """Mistyped keys at the top of the file; the models of the tables find theirs."""
-    top = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
-    return unknown_keys(top, {*FleetSettings.model_fields, *OTHER_TABLES})
 
 
 @lru_cache(maxsize=1)

@@ -20,6 +20,21 @@ def unknown_keys(given: Iterable[str], known: Collection[str]) -> list[str]:
     ]
 
 
+def no_table(top: Mapping[str, Any], table: tuple[str, ...], model: type[BaseModel]) -> list[str]:
+    """One line where the file has a plain value in place of the table that `model` reads."""
+    found = top.get(table[0], {}) if table else top
+    if isinstance(found, Mapping):
+        return []
+    return [f"  {table[0]}: must be a table; for example: {table_example(table[0], model)}"]
+
+
+def table_example(name: str, model: type[BaseModel]) -> str:
+    """A table with the keys that must be in it, in one line."""
+    needed = {key: field for key, field in model.model_fields.items() if field.is_required()}
+    keys = [f"{key} = {_toml(f.examples[0])}" for key, f in needed.items() if f.examples]
+    return f"[{name}] with {', '.join(keys)}"
+
+
 def invalid_values(
     error: ValidationError, model: type[BaseModel], table: tuple[str, ...] = ()
 ) -> list[str]:
@@ -28,18 +43,46 @@ def invalid_values(
 
 
 def _invalid(item: Any, model: type[BaseModel], table: tuple[str, ...]) -> str:
-    path = [str(part) for part in (*table, *item["loc"])]
-    variable = "TURTLE_" + "__".join(path).upper()
-    remedy = _remedy(item, model)
-    return f"  {'.'.join(path)} (or {variable}): {item['msg']}" + (f"; {remedy}" if remedy else "")
+    path = ".".join(str(part) for part in (*table, *item["loc"]))
+    remedy = _remedy(item, model, table)
+    variable = _variable(item["loc"], model, table)
+    said = item["msg"].removeprefix("Value error, ")
+    return f"  {path} (or {variable}): {said}" + (f"; {remedy}" if remedy else "")
 
 
-def _remedy(item: Any, model: type[BaseModel]) -> str:
+def _variable(loc: tuple[int | str, ...], model: type[BaseModel], table: tuple[str, ...]) -> str:
+    """The variable that can set it: there is none for a part of a list, nor for the keys of a
+    table where the model does not read them one by one."""
+    reach = next((at for at, part in enumerate(loc) if isinstance(part, int)), len(loc))
+    if not model.model_config.get("env_nested_delimiter"):
+        reach = min(reach, 1)
+    names = [*table, *map(str, loc[:reach])]
+    fields, key = _place(model, loc[:reach])
+    field = fields.get(key)
+    named = reach > 0 and key == loc[reach - 1]
+    whole = reach < len(loc) or (
+        named and field is not None and _is_table_or_list(field.annotation)
+    )
+    return "TURTLE_" + "__".join(names).upper() + (", as JSON" if whole else "")
+
+
+def _is_table_or_list(annotation: Any) -> bool:
+    return get_origin(annotation) in (dict, list, tuple) or _model_in(annotation) is not None
+
+
+def _remedy(item: Any, model: type[BaseModel], table: tuple[str, ...]) -> str:
     fields, key = _place(model, item["loc"])
     if item["type"] == "extra_forbidden":
         return _instead_of(key, fields)
     field = fields.get(key)
-    return f"for example: {key} = {_toml(field.examples[0])}" if field and field.examples else ""
+    if field is None:
+        return ""
+    if field.examples:
+        return f"for example: {key} = {_toml(field.examples[0])}"
+    inner = _model_in(field.annotation)
+    chosen = ("<name>",) if get_origin(field.annotation) is dict else ()
+    name = ".".join(map(str, (*table, *item["loc"], *chosen)))
+    return f"for example: {table_example(name, inner)}" if inner else ""
 
 
 def _instead_of(key: str, known: Collection[str]) -> str:

@@ -44,6 +44,11 @@ class BrokerSettings(_Table):
         min_length=1,
     )
     master_name: str = Field("turtle", description="Name of the master that Sentinel watches")
+    max_lag_s: float = Field(
+        2.0,
+        description="Redis' min-replicas-max-lag, seconds; checked against Sentinel's down-after",
+        gt=0,
+    )
     username: str = Field(description="Redis ACL user", examples=["worker-dc1"])
     password_file: Path = Field(
         description="File with the ACL user's password", examples=["/etc/turtle/redis.password"]
@@ -82,7 +87,9 @@ class HomeSettings(_Table):
         description="Ed25519 public key of the home, base64 of its 32 bytes",
         examples=["gYpxjM3tB5wUzT3q0cFOu0pYB2b1KaZJmFQhPZ0u2ew="],
     )
-    number: int = Field(description="Number of the home, part of its tokens", ge=0, le=255)
+    number: int = Field(
+        description="Number of the home, part of its tokens", examples=[1], ge=0, le=255
+    )
 
 
 class SigningSettings(_Table):

@@ -1,4 +1,4 @@
-"""kombu's Sentinel transport, with the two holes closed through which a taken task can fall.
+"""kombu's Sentinel transport, with the holes closed through which a taken task can fall.
 
 1. redis-py redials the address that it knew when a closed socket is used again, so that a
    connection can go on speaking to a master that has been replaced (redis-py #3874). Here every
@@ -6,23 +6,41 @@
 2. kombu takes a message on one connection and records it as unacknowledged on another. When the
    second one still points at the old master, the message is in nobody's hands. Here the record
    is tried again on fresh connections.
+3. kombu gives taken messages back while it closes a lost connection, and ends the worker when
+   that has no transport any more. Here that is left to the reconciler.
+4. A new master refuses writes until its replicas follow it, and Celery starts its consumer anew
+   at each refusal. Here a connection counts once its master takes writes.
 """
 
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from celery.app.amqp import AMQP
+from kombu.connection import Connection
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport.redis import QoS, SentinelChannel, SentinelTransport
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 from redis.sentinel import SentinelManagedConnection, SentinelManagedSSLConnection
+
+from tasks.switches import WATCH
 
 log = logging.getLogger(__name__)
 #: Tries of recording a taken message; each costs at most the socket timeout.
 RECORD_TRIES = 6
+#: Seconds between two looks for a master: short at first, longer when it stays away.
+RETRY = {"interval_start": 0.2, "interval_step": 0.05, "interval_max": 2.0}
+#: Nothing lies under this key: to delete it is a write that changes nothing.
+PROBE_KEY = "_kombu.probe"
 
 
 class _Redial:
-    """Ask the Sentinels again instead of redialling a cached address."""
+    """Ask the Sentinels again instead of redialling a cached address; end at a switch."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        WATCH.add(self)
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         if not self._sock:  # type: ignore[attr-defined]
@@ -105,6 +123,24 @@ class RecordingQoS(QoS):
             else:
                 return
 
+    def ack(self, delivery_tag: str) -> None:
+        """Nobody can be told over a closed channel; what it held comes back, and is known then."""
+        if self.channel.connection is not None:
+            super().ack(delivery_tag)  # type: ignore[no-untyped-call]
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        if self.channel.connection is not None:
+            super().reject(delivery_tag, requeue)  # type: ignore[no-untyped-call]
+
+    def restore_unacked_once(self, stderr: Any = None) -> None:
+        transport = self.channel.connection
+        if transport is None or transport.client is None:
+            self._delivered.clear()  # type: ignore[attr-defined]
+        try:
+            super().restore_unacked_once(stderr)  # type: ignore[no-untyped-call]
+        except self.channel.connection_errors as error:
+            log.warning("taken messages were not given back to the broker: %s", error)
+
 
 class _GatedCycle:
     """kombu's order of queues, less those that the gate holds back."""
@@ -173,6 +209,36 @@ class FleetTransport(SentinelTransport):
     """Used for every `sentinel://` URL of this process."""
 
     Channel = FleetChannel
+
+    def establish_connection(self) -> Any:
+        """Raises a connection error while the master takes no writes."""
+        connection = super().establish_connection()  # type: ignore[no-untyped-call]
+        try:
+            self._avail_channels[-1].client.delete(PROBE_KEY)
+        except ResponseError as error:
+            self.close_connection(connection)  # type: ignore[no-untyped-call]
+            raise RedisConnectionError(str(error)) from error
+        return connection
+
+
+class FleetConnection(Connection):
+    """Looks for a master at short intervals: Celery's would grow to half a minute."""
+
+    def completes_cycle(self, retries: int) -> bool:
+        """Each try asks all Sentinels, whichever part of the URL it began with."""
+        return True
+
+    def _ensure_connection(self, *args: Any, **options: Any) -> Any:
+        if len(args) <= 2:  # errback and max_retries, but no intervals
+            options = {**RETRY, **options}
+        return super()._ensure_connection(*args, **options)  # type: ignore[no-untyped-call]
+
+
+class FleetAMQP(AMQP):  # type: ignore[misc]
+    """Makes Celery use these connections."""
+
+    Connection = FleetConnection
+    BrokerConnection = FleetConnection
 
 
 def install_transport() -> None:

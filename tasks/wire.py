@@ -98,6 +98,9 @@ class Heartbeat(_Wire):
     verdicts: dict[str, Any] = Field(
         default_factory=dict, description="What this site judges of the others, with reasons"
     )
+    mode: str = Field(
+        "", max_length=20, description="The site's own mode: normal, lan-only or island"
+    )
 
 
 class Report(_Wire):
@@ -133,4 +136,7 @@ class Ack(_Wire):
     )
     intake: dict[str, Any] | None = Field(
         None, description="How much the site's workers may take while the site returns"
+    )
+    maintenance_left_s: float = Field(
+        0.0, ge=0, description="For how long a planned stop of the site still holds; 0: none"
     )

@@ -73,6 +73,7 @@ class ControlPlaneSettings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="TURTLE_CONTROL_PLANE__",
+        env_nested_delimiter="__",
         frozen=True,
         extra="forbid",
     )

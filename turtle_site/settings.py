@@ -80,6 +80,8 @@ LOGOUT_REDIRECT_URL = "login"
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_I18N = False
+#: How the admin writes moments: 24 hours, with seconds and "UTC".
+FORMAT_MODULE_PATH = "turtle_site.formats"
 USE_TZ = True
 
 STATIC_URL = "static/"

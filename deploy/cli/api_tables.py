@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from textwrap import shorten
 from typing import Any
 
 from rich.table import Table
@@ -24,25 +25,35 @@ STYLES = {
     "dead": "red",
 }
 Row = Mapping[str, Any]
+#: A narrower terminal has no room for all columns of a run beside its id, which must stay whole.
+ROOMY_COLUMNS = 130
+#: Tables are never squeezed further; a terminal that is narrower breaks the lines itself.
+LEAST_COLUMNS = 80
+#: So much of a reason is shown below the task where there is no column for it.
+REASON_CHARS = 60
 
 
 def print_runs(runs: Sequence[Row]) -> None:
-    """A line a run."""
+    """A line a run; in a narrow terminal its reason stands below the task, cut."""
     now = datetime.now(UTC)
+    narrow = console().width < ROOMY_COLUMNS
+    cells = _narrow_cells if narrow else _roomy_cells
     rows = [
-        (
-            run["id"],
-            state(run["status"]),
-            run["task"],
-            run["queue_name"],
-            f"{run['attempts']}/{run['max_attempts']}",
-            age(run["enqueued_at"], now),
-            _why(run),
-        )
-        for run in runs
+        (run["id"], state(run["status"]), age(run["enqueued_at"], now), *cells(run)) for run in runs
     ]
-    heads = ("id", "status", "task", "queue", "attempts", "enqueued", "reason")
-    show(heads, rows, "No run matches.")
+    heads = ("task",) if narrow else ("attempts", "task", "queue", "reason")
+    show(("id", "status", "enqueued", *heads), rows, "No run matches.", whole=3)
+
+
+def _roomy_cells(run: Row) -> tuple[Any, ...]:
+    attempts = f"{run['attempts']}/{run['max_attempts']}"
+    return attempts, run["task"], run["queue_name"], _why(run)
+
+
+def _narrow_cells(run: Row) -> tuple[Any, ...]:
+    why = "" if run["status"] == "SUCCESSFUL" else _why(run)
+    reason = shorten(why, REASON_CHARS, placeholder="…")
+    return (f"{run['task']}\n{reason}" if reason else run["task"],)
 
 
 def print_run(run: Row) -> None:
@@ -146,17 +157,24 @@ def print_queues(queues: Sequence[Row], broker: Row) -> None:
     )
 
 
-def show(heads: Sequence[str], rows: Sequence[Sequence[Any]], nothing: str) -> None:
-    """A table, or the sentence that says why there is none."""
+def show(
+    heads: Sequence[str], rows: Sequence[Sequence[Any]], nothing: str, *, whole: int = 1
+) -> None:
+    """A table, or the sentence that says why there is none.
+
+    The first `whole` columns are never broken: an id in two lines could not be copied.
+    """
     if not rows:
         console().print(Text(nothing))
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for head in heads:
-        table.add_column(head, overflow="fold")
+    for index, head in enumerate(heads):
+        table.add_column(head, overflow="fold", no_wrap=index < whole)
     for row in rows:
         table.add_row(*map(_cell, row))
-    console().print(table)
+    out = console()
+    out.width = max(out.width, LEAST_COLUMNS)
+    out.print(table)
 
 
 def state(word: str) -> Text:
@@ -171,12 +189,11 @@ def _cell(value: Any) -> Text:
 
 
 def _why(run: Row) -> str:
+    """Its error, else why it waits (not every answer of the API has that), else its reason."""
     error = run["error"] or {}
-    return (
-        f"{error.get('kind', 'error')}: {error['message']}"
-        if "message" in error
-        else (str(run["reason"]))
-    )
+    if "message" in error:
+        return f"{error.get('kind', 'error')}: {error['message']}"
+    return str(run.get("waiting_reason") or run["reason"])
 
 
 def _json(value: Any) -> str:

@@ -195,4 +195,19 @@ def _tell_where_to_look(state: LabState, paths: LabPaths) -> None:
     out.print()
     for title, text in rows.items():
         out.print(f"  {title:<12} {text}", markup=False, highlight=False, soft_wrap=True)
-    out.print("\n  Logs: turtle lab logs -f    Stop: turtle lab down\n", highlight=False)
+    turtle = as_typed(Path.cwd())
+    out.print(
+        f"\n  Logs: {turtle} lab logs -f    Stop: {turtle} lab down\n",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def as_typed(folder: Path) -> str:
+    """This program as it can be typed in `folder`: by its name only where PATH leads to it."""
+    own = Path(sys.executable).with_name("turtle")
+    found = shutil.which("turtle")
+    if found and Path(found).absolute() == own:
+        return "turtle"
+    return str(own.relative_to(folder)) if own.is_relative_to(folder) else str(own)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from deploy.papers import catalogue, configuration, protocol
+from deploy.papers import catalogue, configuration, protocol, resilience
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -18,6 +18,12 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "docs/configuration.md": {
         "box": configuration.box_reference,
         "control-plane": configuration.control_plane_reference,
+    },
+    "docs/resilience.md": {
+        "modes": resilience.modes,
+        "deeds": resilience.deeds,
+        "stages": resilience.stages,
+        "intervals": resilience.intervals,
     },
     "docs/tasks.md": {"catalogue": catalogue.catalogue},
 }

@@ -80,7 +80,7 @@ def _cases() -> Iterator[tuple[str, Observed]]:
         replace(sent, published_age_s=late_s, times_published=3),
     )
     yield "RUNNING, named by heartbeats", running
-    lost_s = liveness.CLAIM_LEASE_S + reconcile.LEASE_GRACE_S + 1
+    lost_s = liveness.CLAIM_LEASE_S + reconcile.LEASE_GRACE_S + 0.1
     yield "RUNNING, and its box is silent", replace(running, seen_age_s=lost_s)
 
 
@@ -98,7 +98,7 @@ def example_envelope() -> str:
         attempt=1,
         key="",
         issued_at_ms=1_790_000_000_000,
-        expires_at_ms=1_790_086_400_000,
+        expires_at_ms=1_790_000_000_000 + envelope.DELIVERY_TTL_MS,
     )
     public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
     head = envelope.canonical_json(envelope.header(example, sign(key, example))).decode()

@@ -104,6 +104,7 @@ def turtle_toml(
         "box": box.box,
         "sites": topology.names,
         "capabilities": box.capabilities,
+        "owned_capabilities": topology.owned_capabilities(box.name),
         "state_dir": places.state_dir,
         "agent_address": str(addresses.sites[box.name].agent),
         **_scale(places),

@@ -10,9 +10,10 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from fleet.admin.base import FleetAdmin, ReadOnlyAdmin, column
+from fleet.admin.base import FleetAdmin, ReadOnlyAdmin, clipped, column, short_key
 from fleet.api.credentials import digest_of, new_token
 from fleet.models import ApiToken, Scope, SecurityEvent
+from fleet.views.words import plural
 
 STATE_COLOURS = {"good": "success", "expired": "warning", "revoked": "danger"}
 
@@ -94,14 +95,22 @@ class ApiTokenAdmin(FleetAdmin):
     @admin.action(description="Revoke the selected tokens", permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
         count = queryset.filter(revoked_at=None).update(revoked_at=timezone.now())
-        self.message_user(request, f"Revoked {count} tokens.", messages.SUCCESS)
+        self.message_user(request, f"Revoked {plural(count, 'token')}.", messages.SUCCESS)
 
 
 @admin.register(SecurityEvent)
 class SecurityEventAdmin(ReadOnlyAdmin):
     """Messages and calls that were refused."""
 
-    list_display = ("at", "kind", "site", "worker_id", "task", "run_id", "detail")
+    list_display = ("at", "kind", "site", "worker_id", "task", "run", "what")
     list_filter = ("kind", "site")
     search_fields = ("kind", "worker_id", "task", "run_id", "detail")
     date_hierarchy = "at"
+
+    @column("run", ordering="run_id")
+    def run(self, obj: SecurityEvent) -> str:
+        return short_key(obj.run_id)
+
+    @column("detail")
+    def what(self, obj: SecurityEvent) -> str:
+        return clipped(obj.detail)

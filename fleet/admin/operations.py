@@ -18,7 +18,9 @@ from fleet.api.problems import problem_of
 from fleet.ledger import operate
 from fleet.models import CONTROL_HOME, TaskRun
 from fleet.policy.errors import FleetError
-from fleet.policy.states import IllegalTransitionError
+from fleet.policy.states import IllegalTransitionError, RunStatus, statuses_before
+from fleet.policy.states import RunEvent as Event
+from fleet.views.words import plural
 
 #: More refusals than these are counted instead of listed.
 MESSAGES = 10
@@ -81,6 +83,15 @@ class OperationsMixin(admin.ModelAdmin):  # type: ignore[type-arg]
     def retry_one(self, request: HttpRequest, form: WhyForm, object_id: str) -> HttpResponse:
         return self._on_one(request, object_id, operate.retry, form.cleaned_data["why"])
 
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """The buttons of a run's page: only what is possible in its present status."""
+        run = self.get_object(request, str(object_id))
+        if run is None:
+            return []
+        status = RunStatus(run.status)
+        offered = super().get_actions_detail(request, object_id)  # type: ignore[misc]
+        return [one for one in offered if _possible(one.path, status)]
+
     def _on_selection(
         self, request: HttpRequest, queryset: QuerySet[TaskRun], operation: Operation, done: str
     ) -> None:
@@ -92,7 +103,7 @@ class OperationsMixin(admin.ModelAdmin):  # type: ignore[type-arg]
             except REFUSALS as error:
                 refusals.append(f"{run_id}: {reason(error)}")
         if count:
-            self.message_user(request, f"{count} runs {done}.", messages.SUCCESS)
+            self.message_user(request, f"{plural(count, 'run')} {done}.", messages.SUCCESS)
         self._tell(request, refusals)
 
     def _on_one(
@@ -117,6 +128,12 @@ class OperationsMixin(admin.ModelAdmin):  # type: ignore[type-arg]
             self.message_user(
                 request, f"{len(listed) - MESSAGES} more were refused.", messages.ERROR
             )
+
+
+def _possible(path: str, status: RunStatus) -> bool:
+    """Whether the button at `path` may do something to a run in this status."""
+    event = {"cancel": Event.CANCEL, "retry": Event.RETRY}.get(path)
+    return event is None or status in statuses_before(event)
 
 
 def reason(error: Exception) -> str:

@@ -12,10 +12,12 @@ from fleet.admin.base import (
     ReadOnlyInline,
     column,
     pretty,
+    together,
 )
 from fleet.api.ages import age_s
 from fleet.models import BrokerView, HomeMail, Journal, Site, TokenCounter, Worker
 from fleet.policy import liveness
+from fleet.views.words import plural
 
 
 class JournalInline(ReadOnlyInline):
@@ -36,7 +38,7 @@ class WorkerInline(ReadOnlyInline):
 class SiteAdmin(FleetAdmin):
     """Title and note may be changed; the rest is provisioned or reported."""
 
-    list_display = ("name", "number", "title", "verdict", "capabilities", "last_seen_at")
+    list_display = ("name", "number", "title", "verdict", "can", "last_seen_at")
     search_fields = ("name", "title", "note")
     list_filter = ("last_seen_at",)
     date_hierarchy = "last_seen_at"
@@ -44,7 +46,7 @@ class SiteAdmin(FleetAdmin):
         ("name", "number"),
         "title",
         "note",
-        "capabilities",
+        "can",
         "public_key",
         ("verdict", "last_seen_at"),
         "observations_json",
@@ -52,7 +54,7 @@ class SiteAdmin(FleetAdmin):
     readonly_fields = (
         "name",
         "number",
-        "capabilities",
+        "can",
         "public_key",
         "verdict",
         "last_seen_at",
@@ -72,6 +74,10 @@ class SiteAdmin(FleetAdmin):
     def verdict(self, obj: Site) -> str:
         return str(liveness.verdict(age_s(obj.last_seen_at, timezone.now())).liveness)
 
+    @column("capabilities")
+    def can(self, obj: Site) -> str:
+        return together(obj.capabilities)
+
     @column("observations")
     def observations_json(self, obj: Site) -> str:
         return pretty(obj.observations)
@@ -87,19 +93,38 @@ class WorkerAdmin(ReadOnlyAdmin):
         "why",
         "site",
         "box",
-        "busy",
-        "slots",
-        "capabilities",
-        "version",
+        "load",
+        "can",
         "last_seen_at",
     )
     list_filter = ("site", "box", "version")
     search_fields = ("id", "box")
     date_hierarchy = "last_seen_at"
+    fields = (
+        ("id", "pid"),
+        ("verdict", "why"),
+        ("site", "box"),
+        ("can", "takes_from"),
+        ("load", "version"),
+        ("started_at", "last_seen_at"),
+        "stopped_at",
+    )
 
     @column("liveness", label=LIVENESS_COLOURS)
     def verdict(self, obj: Worker) -> str:
         return str(obj.verdict(timezone.now()).liveness)
+
+    @column("busy")
+    def load(self, obj: Worker) -> str:
+        return f"{obj.busy} of {plural(obj.slots, 'slot')}"
+
+    @column("capabilities")
+    def can(self, obj: Worker) -> str:
+        return together(obj.capabilities)
+
+    @column("queues")
+    def takes_from(self, obj: Worker) -> str:
+        return together(obj.queues)
 
     @column("because")
     def why(self, obj: Worker) -> str:
@@ -115,10 +140,11 @@ class JournalAdmin(ReadOnlyAdmin):
     search_fields = ("box", "trouble", "id")
     date_hierarchy = "last_report_at"
     fields = (
-        ("box", "site", "id"),
-        ("acked_seq", "pending", "last_report_at"),
+        ("box", "site"),
+        "id",
+        ("acked_seq", "pending"),
+        ("last_report_at", "metrics_at"),
         "trouble",
-        "metrics_at",
         "metrics_json",
     )
 
@@ -135,7 +161,7 @@ class HomeMailAdmin(ReadOnlyAdmin):
     list_filter = ("site", "kind")
     search_fields = ("kind", "site__name")
     date_hierarchy = "created_at"
-    fields = (("site", "kind", "created_at"), "payload_json")
+    fields = (("site", "kind"), "created_at", "payload_json")
 
     @column("payload")
     def payload_json(self, obj: HomeMail) -> str:
@@ -151,8 +177,9 @@ class BrokerViewAdmin(ReadOnlyAdmin):
     search_fields = ("master", "away_reason")
     date_hierarchy = "seen_at"
     fields = (
-        ("master", "seen_at", "unacked"),
-        ("away_since", "away_reason"),
+        ("master", "unacked"),
+        ("seen_at", "away_since"),
+        "away_reason",
         "queues_json",
     )
 

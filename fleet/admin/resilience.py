@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from fleet.admin.base import ReadOnlyAdmin
+from fleet.admin.base import ReadOnlyAdmin, clipped, column, together
 from fleet.models import (
     ActivationLease,
     FleetEvent,
@@ -56,17 +56,31 @@ class MaintenanceAdmin(ReadOnlyAdmin):
 class OverrideAdmin(ReadOnlyAdmin):
     """What operators have asserted against what the machine may know."""
 
-    list_display = ("epoch", "asserted", "began_at", "expires_at", "ended_at", "by", "reason")
+    list_display = ("epoch", "down", "began_at", "expires_at", "ended_at", "by", "reason")
     list_filter = ("began_at",)
     search_fields = ("by", "reason")
     date_hierarchy = "began_at"
+    fields = (
+        ("epoch", "down"),
+        ("began_at", "expires_at"),
+        ("ended_at", "by"),
+        "reason",
+    )
+
+    @column("asserted down")
+    def down(self, obj: Override) -> str:
+        return together(obj.asserted)
 
 
 @admin.register(FleetEvent)
 class FleetEventAdmin(ReadOnlyAdmin):
     """Changes of verdict, mode, lease, machine and recovery, with their reasons."""
 
-    list_display = ("at", "kind", "subject", "was", "became", "why", "who")
+    list_display = ("at", "kind", "subject", "was", "became", "because", "who")
     list_filter = ("kind", "subject")
     search_fields = ("subject", "was", "became", "why", "who")
     date_hierarchy = "at"
+
+    @column("why")
+    def because(self, obj: FleetEvent) -> str:
+        return clipped(obj.why)

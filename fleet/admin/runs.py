@@ -14,15 +14,22 @@ from fleet.admin.base import (
     ReadOnlyAdmin,
     ReadOnlyInline,
     button,
+    clipped,
     column,
+    compact_moment,
+    late,
     pretty,
+    short_key,
+    with_note,
 )
 from fleet.admin.enqueue import enqueue_view
 from fleet.admin.operations import OperationsMixin
 from fleet.api.selection import containing
 from fleet.ledger.waiting import waiting_reason
 from fleet.models import Attempt, RunEvent, TaskRun
+from fleet.policy.effects import EffectClass
 from fleet.policy.priority import priority_name
+from fleet.views.words import attempts_made, between, duration
 
 
 class AttemptInline(ReadOnlyInline):
@@ -33,25 +40,41 @@ class AttemptInline(ReadOnlyInline):
         "number",
         "token",
         "status_label",
-        "stale",
+        "late",
         "site",
         "worker_id",
-        "published_at",
-        "started_at",
-        "ended_at",
+        "started",
+        "ended",
     )
-    readonly_fields = ("status_label",)
+    readonly_fields = ("status_label", "late", "started", "ended")
 
     @column("status", label=ATTEMPT_COLOURS)
     def status_label(self, obj: Attempt) -> str:
         return str(obj.status)
+
+    @column("late")
+    def late(self, obj: Attempt) -> str:
+        return late(obj)
+
+    @column("started (UTC)")
+    def started(self, obj: Attempt) -> str:
+        return compact_moment(obj.started_at)
+
+    @column("ended (UTC)")
+    def ended(self, obj: Attempt) -> str:
+        return compact_moment(obj.ended_at)
 
 
 class EventInline(ReadOnlyInline):
     """The run's history."""
 
     model = RunEvent
-    fields = ("at", "event", "from_status", "to_status", "why", "who")
+    fields = ("moment", "event", "from_status", "to_status", "why", "who")
+    readonly_fields = ("moment",)
+
+    @column("at (UTC)")
+    def moment(self, obj: RunEvent) -> str:
+        return compact_moment(obj.at)
 
 
 @admin.register(TaskRun)
@@ -59,17 +82,13 @@ class TaskRunAdmin(OperationsMixin, ReadOnlyAdmin):
     """The ledger. Free text looks into task, id, arguments and error."""
 
     list_display = (
-        "id",
+        "short",
         "status_label",
-        "task",
-        "site",
-        "queue_name",
-        "priority_label",
+        "asked",
         "tries",
         "enqueued_at",
-        "finished_at",
-        "reason",
-        "enqueued_by",
+        "took",
+        "because",
     )
     list_filter = ("status", "task", "site", "queue_name", "effect", "home", "priority")
     search_fields = ("task",)
@@ -85,10 +104,14 @@ class TaskRunAdmin(OperationsMixin, ReadOnlyAdmin):
             None,
             {
                 "fields": (
-                    ("task", "id"),
-                    ("status_label", "reason", "waiting"),
-                    ("args_json", "kwargs_json"),
-                    ("return_json", "meta_json"),
+                    ("task", "status_label"),
+                    "id",
+                    "waiting",
+                    "reason",
+                    "args_json",
+                    "kwargs_json",
+                    "return_json",
+                    "meta_json",
                     "error_json",
                 )
             },
@@ -97,11 +120,17 @@ class TaskRunAdmin(OperationsMixin, ReadOnlyAdmin):
             "Place and time",
             {
                 "fields": (
-                    ("capability", "site", "queue_name", "worker_id"),
-                    ("priority_label", "effect", "tries", "token"),
-                    ("enqueued_at", "run_after", "expires_at"),
-                    ("last_attempted_at", "started_at", "finished_at"),
-                    ("home", "enqueued_by", "idempotency_key", "group_id"),
+                    ("capability", "queue_name"),
+                    ("site", "worker_id"),
+                    ("priority_label", "home"),
+                    ("effect", "attempts_so_far"),
+                    "token",
+                    ("enqueued_at", "enqueued_by"),
+                    ("run_after", "expires_at"),
+                    ("last_attempted_at", "started_at"),
+                    "finished_at",
+                    "idempotency_key",
+                    "group_id",
                 )
             },
         ),
@@ -137,9 +166,33 @@ class TaskRunAdmin(OperationsMixin, ReadOnlyAdmin):
     def priority_label(self, obj: TaskRun) -> str:
         return priority_name(obj.priority)
 
+    @column("id")
+    def short(self, obj: TaskRun) -> str:
+        return short_key(obj.pk)
+
+    @column("task", ordering="task")
+    def asked(self, obj: TaskRun) -> str:
+        notes = (obj.enqueued_by and f"by {obj.enqueued_by}", obj.site and f"only at {obj.site}")
+        return with_note(obj.task, ", ".join(filter(None, notes)))
+
+    @column("took")
+    def took(self, obj: TaskRun) -> str:
+        seconds = between(obj.started_at, obj.finished_at)
+        return "-" if seconds is None else duration(seconds)
+
+    @column("reason", ordering="reason")
+    def because(self, obj: TaskRun) -> str:
+        return clipped(obj.reason)
+
     @column("attempts", ordering="attempts")
     def tries(self, obj: TaskRun) -> str:
-        return f"{obj.attempts} of {obj.max_attempts}"
+        """A person decides about a second attempt of class D, so there is no "of"."""
+        alone = obj.effect == EffectClass.D
+        return str(obj.attempts) if alone else f"{obj.attempts} of {obj.max_attempts}"
+
+    @column("attempts")
+    def attempts_so_far(self, obj: TaskRun) -> str:
+        return attempts_made(obj.effect, obj.attempts, obj.max_attempts)
 
     @column("waits because")
     def waiting(self, obj: TaskRun) -> str:

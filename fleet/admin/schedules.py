@@ -28,6 +28,7 @@ from fleet.admin.base import FleetAdmin, ReadOnlyInline
 from fleet.admin.operations import reason
 from fleet.ledger.enqueue import Accepted, accept
 from fleet.policy.errors import FleetError, UnknownNameError
+from fleet.views.words import plural
 from tasks import app
 from tasks.call import call_from_celery, task_contracts
 
@@ -73,13 +74,14 @@ class PeriodicTaskAdmin(BeatTaskAdmin, FleetAdmin):  # type: ignore[misc]
     form = ScheduleForm
     change_form_template = None
     celery_app = app
+    list_display = ("name", "task", "enabled", "scheduler", "one_off", "last_run_at")
 
     @admin.action(description="Run selected tasks now", permissions=["change"])
     def run_tasks(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
         """Each is accepted or refused on its own."""
         done = [run for row in queryset if (run := self._run(request, row)) is not None]
         if done:
-            self.message_user(request, f"{len(done)} runs accepted.", messages.SUCCESS)
+            self.message_user(request, f"{plural(len(done), 'run')} accepted.", messages.SUCCESS)
 
     def _run(self, request: HttpRequest, row: PeriodicTask) -> Accepted | None:
         options = {"queue": row.queue or None, "priority": row.priority}

@@ -21,6 +21,15 @@ from fleet.admin.json_fields import JsonField, LinesField, Omitted
 #: Prefix of parameters in the form, so that one called `site` is not taken for the option.
 PREFIX = "arg_"
 _NO_DEFAULT = inspect.Parameter.empty
+_KINDS: dict[Any, str] = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "yes or no",
+    dict: "a JSON object",
+    list: "a JSON list",
+    tuple: "a JSON list",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +185,25 @@ def _plain(value: Any) -> Any:
 
 
 def _help(hint: Any, default: Any) -> str:
-    kind = "" if hint is Any else str(getattr(hint, "__name__", hint)).replace("typing.", "")
-    if get_args(hint):
-        kind = str(hint).replace("typing.", "")
-    return kind if default is _NO_DEFAULT else f"{kind}; default {_plain(default)!r}".lstrip("; ")
+    """What may be written into the field, for people who do not read Python."""
+    inner, optional = _without_none(hint)
+    parts = [_kind(inner), _default(default)]
+    if optional or default is None:
+        parts.append("may stay empty")
+    return "; ".join(filter(None, parts))
+
+
+def _kind(hint: Any) -> str:
+    """The kind of a value in words; nothing where the field offers the values to choose from."""
+    origin = get_origin(hint) or hint
+    if origin is Literal or (isinstance(origin, type) and issubclass(origin, Enum)):
+        return ""
+    return _KINDS.get(origin, "JSON")
+
+
+def _default(default: Any) -> str:
+    if default is _NO_DEFAULT or default is None or default == "":
+        return ""
+    if isinstance(default, bool):
+        return "default yes" if default else "default no"
+    return f"default {_plain(default)}"

@@ -1,5 +1,6 @@
 """The activation lease in the ledger: asked for by a LAN, held by the standby machine."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,7 +13,8 @@ from fleet.policy.budget import Spent
 from fleet.policy.certificate import Certificate, Refusal, Vote, certify
 from fleet.policy.errors import RefusedError
 from fleet.policy.lease import Answer, Ask, Lease, Own
-from fleet.policy.matrix import Link
+from fleet.policy.matrix import Link, row_from_json
+from fleet.policy.recovery import NEEDS_STANDBY, Stage
 from fleet.policy.timing import Timing
 from fleet.policy.verdict import Kind
 from tasks.boot import boot_id, boot_s
@@ -97,9 +99,24 @@ def _own(activator: Site, subject: Site, now: datetime) -> Own:
         kind_of_down=kind,
         confirmed=kind is Kind.DOWN,
         hears_activator=_judged(activator, now) in HEARD,
-        hears_down=kind in HEARD,
-        ramping=bool(subject.recovery),
+        hears_down=kind in HEARD or _hears(subject),
+        ramping=kind is not Kind.DOWN and _comes_back(subject),
     )
+
+
+def _comes_back(site: Site) -> bool:
+    """Whether the standby still carries a part of what the site will take over."""
+    return bool(site.recovery) and Stage(site.recovery) in NEEDS_STANDBY
+
+
+def _hears(subject: Site) -> bool:
+    """Whether the control plane's own row says that it hears the site on any path, be it in one
+    direction only: against a site that is heard there is no certificate."""
+    own = Site.objects.filter(pk=settings().site).first()
+    if own is None or not own.row:
+        return False
+    word = row_from_json(json.loads(own.row["row"])).heard.get(subject.pk)
+    return word is not None and (word.heard or bool(word.https))
 
 
 def _judged(site: Site, now: datetime) -> Kind:

@@ -32,7 +32,7 @@ EXPIRE_EVERY_S = 1.0
 VIEW_EVERY_S = 2.0
 MODE_EVERY_S = 0.5
 #: Between two tries while the broker is away.
-AWAY_PAUSE_S = 1.0
+AWAY_PAUSE_S = 0.25
 
 
 class ControlLoop:
@@ -60,6 +60,7 @@ class ControlLoop:
         self._mode_due = Every(MODE_EVERY_S)
         self._mode = Mode.NORMAL
         self._away = ""
+        self._away_view = Every(VIEW_EVERY_S)
 
     def run(self) -> None:
         """Step until `stop` is set. A step that fails is logged and tried again."""
@@ -114,8 +115,9 @@ class ControlLoop:
     def _gone_quiet(self, reason: str, now: datetime) -> None:
         if reason != self._away:
             log.warning("%s", reason)
+        if reason != self._away or self._away_view.due():
+            broker_away(reason, now)
         self._away = reason
-        broker_away(reason, now)
 
     def _reconcile_due(self, now: datetime) -> bool:
         now_s = time.monotonic()
@@ -132,6 +134,8 @@ class ControlLoop:
         if self._away:
             log.info("broker answers again")
             self._away = ""
+            # Another master may have answered: what the old one swallowed has waited long enough.
+            self._next_reconcile_s = 0.0
 
     def _gone(self, reason: str, now: datetime) -> None:
         self._gone_quiet(reason, now)

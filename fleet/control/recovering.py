@@ -58,16 +58,22 @@ class RecoveryKeeper:
                 self._advance(site, snapshot.memories.get(site.pk, Memory()), now)
 
     def _fence(self, snapshot: Snapshot, mode: ModeState, now: datetime) -> None:
-        """A site that is down comes back through all stages, whenever that will be."""
+        """A site that is down comes back through all stages, whenever that will be: also one
+        that was on its way back when it was lost again."""
         if mode.mode is not Mode.FAILOVER:
             return
-        changed = Site.objects.filter(pk=mode.site, recovery="").update(
-            recovery=Stage.CATCH_UP.value,
-            recovery_since=now,
-            recovery_reason="it was declared down",
+        was = Site.objects.values_list("recovery", flat=True).get(pk=mode.site)
+        changed = (
+            Site.objects.filter(pk=mode.site)
+            .exclude(recovery=Stage.CATCH_UP.value)
+            .update(
+                recovery=Stage.CATCH_UP.value,
+                recovery_since=now,
+                recovery_reason="it was declared down",
+            )
         )
         if changed:
-            note("recovery", mode.site, "", Stage.CATCH_UP.value, "it was declared down", WHO, now)
+            note("recovery", mode.site, was, Stage.CATCH_UP.value, "it was declared down", WHO, now)
 
     def _advance(self, site: Site, memory: Memory, now: datetime) -> None:
         stage = Stage(site.recovery)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fleet.control.events import note
-from fleet.models import BrokerView, FleetState, Site
+from fleet.models import BrokerView, FleetState, Maintenance, Site
 from fleet.policy.timing import Timing
 from fleet.policy.verdict import Verdict
 from probes.watch.place import open_watch
@@ -69,8 +69,11 @@ class ControlWatch:
         view = BrokerView.objects.filter(pk=1).first()
         state = FleetState.objects.filter(pk=1).first()
         away = view is not None and view.away_since is not None
+        now = datetime.now(UTC)
+        stop = Maintenance.objects.filter(site=self._site, ended_at=None, until__gt=now).first()
         return OwnState(
             epoch=state.epoch if state else 0,
+            maintenance_left_s=(stop.until - now).total_seconds() if stop else 0.0,
             broker="timeout" if away else "ok",
             version=package_version(),
         )

@@ -38,6 +38,7 @@ def _take_watch(site: Site, beat: Heartbeat, now: datetime) -> None:
             "links": beat.links,
             "broker": beat.broker,
             "epoch": beat.epoch,
+            "mode": beat.mode,
             "clock_offset_s": round((beat.at - now).total_seconds(), 3),
             "at": now.isoformat(),
         }

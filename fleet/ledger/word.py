@@ -17,12 +17,18 @@ def word_to(site: Site, now: datetime) -> dict[str, Any]:
         "epoch": state.epoch if state else 0,
         "rows": [_row(other, now) for other in others if other.row],
         "intake": _intake(site, now),
+        "maintenance_left_s": _maintenance_left_s(site, now),
     }
 
 
 def _row(site: Site, now: datetime) -> dict[str, Any]:
     age_s = (now - (site.row_at or now)).total_seconds()
     return {**site.row, "age_ms": max(0, round(age_s * 1000))}
+
+
+def _maintenance_left_s(site: Site, now: datetime) -> float:
+    stop = Maintenance.objects.filter(site=site, ended_at=None, until__gt=now).first()
+    return (stop.until - now).total_seconds() if stop else 0.0
 
 
 def _intake(site: Site, now: datetime) -> dict[str, Any] | None:

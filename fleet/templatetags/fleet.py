@@ -3,13 +3,15 @@
 The tags read `now` from the page's context, so that all of one page speaks of the same moment.
 """
 
+import re
 from datetime import datetime
 from typing import Any
 
 from django import template
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from fleet.policy.contracts import TaskContract
 from fleet.views import words
 
 register = template.Library()
@@ -75,6 +77,33 @@ def percent(value: float | None) -> str | SafeString:
 def node(worker_id: str) -> str:
     """A worker's name without the prefix that all Celery nodes share."""
     return worker_id.removeprefix("celery@")
+
+
+@register.filter
+def inline_code(text: str) -> SafeString:
+    """A line of a docstring: what stands between backticks is code."""
+    parts = re.split(r"`+([^`]+)`+", text)
+    return format_html_join(
+        "",
+        "{}",
+        (
+            (format_html("<code>{}</code>", part) if odd % 2 else part,)
+            for odd, part in enumerate(parts)
+        ),
+    )
+
+
+@register.filter
+def paragraphs(text: str) -> SafeString:
+    """A docstring as paragraphs, whatever its line breaks."""
+    joined = (" ".join(part.split()) for part in re.split(r"\n\s*\n", text.strip()))
+    return format_html_join("\n", "<p>{}</p>", ((inline_code(part),) for part in joined))
+
+
+@register.filter
+def allowed(contract: TaskContract) -> str:
+    """How often the machine starts the task."""
+    return words.attempts_allowed(contract.effect, contract.max_attempts)
 
 
 @register.filter

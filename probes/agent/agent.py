@@ -8,6 +8,7 @@ from typing import Any
 
 from fleet.policy.errors import ConfigurationError, StorageError
 from fleet.policy.liveness import HEARTBEAT_S
+from fleet.policy.modes import Mode
 from fleet.policy.timing import TIMING
 from fleet.policy.verdict import Kind
 from probes.agent.activator import Activator
@@ -16,6 +17,7 @@ from probes.agent.health import serve
 from probes.agent.home import SiteHome
 from probes.agent.links import measure
 from probes.agent.loops import Loop
+from probes.agent.modes import LocalMode
 from probes.agent.permit import PermitKeeper
 from probes.agent.reporter import Reporter, utc_now
 from probes.agent.watch import SiteWatch
@@ -58,6 +60,7 @@ class Agent:
         self._activator = self._own_activator()
         self._permit = self._own_permit()
         self._word = Word(self._box, self._watch)
+        self._mode = self._own_mode()
 
     def _own_home(self) -> SiteHome | None:
         """The control plane's own box has none: its control loop signs in another process."""
@@ -71,6 +74,11 @@ class Agent:
         if self._home is None:
             return None
         return SiteWatch(self._settings, self._box, lambda: self._observed)
+
+    def _own_mode(self) -> LocalMode | None:
+        if self._watch is None:
+            return None
+        return LocalMode(self._box, self._watch.control, self._timing)
 
     def _own_activator(self) -> Activator | None:
         if self._watch is None or self._settings.control is None:
@@ -103,6 +111,8 @@ class Agent:
         if self._watch is not None:
             loops.append(Loop("watch", self._beat, self._stop))
             loops.append(Loop("hear", self._watch.watcher.listen, self._stop))
+        if self._mode is not None:
+            loops.append(Loop("mode", self._keep_mode, self._stop))
         if self._permit is not None:
             loops.append(Loop("permit", self._keep_permit, self._stop))
         if self._activator is not None:
@@ -115,6 +125,8 @@ class Agent:
         self._home_bell.set()
         for loop in loops:
             loop.join(timeout=12)
+        if self._home is not None:
+            self._home.close()
         server.shutdown()
         self._bell.close()
 
@@ -136,11 +148,13 @@ class Agent:
     def _report(self) -> None:
         assert self._reporter is not None  # noqa: S101 - only started with one
         wants_mail = self._home is not None and self._home.awaits_others()
+        last = self._reporter.last_ack
         more, mail = self._reporter.send(self._heartbeat, wants_mail=wants_mail)
         self._word.take(self._reporter.last_ack)
-        if mail and self._home is not None:
+        if self._home is not None and self._reporter.last_ack is not last:
             self._home.take_mail(mail)
-            self._home_bell.set()
+            if mail:
+                self._home_bell.set()
         if not more:
             pause_s = MAIL_EVERY_S if wants_mail else LOOK_EVERY_S
             self._report_bell.wait(min(pause_s, self._reporter.seconds_to_beat()))
@@ -148,7 +162,7 @@ class Agent:
 
     def _run_home(self) -> None:
         assert self._home is not None  # noqa: S101 - only started with one
-        self._home.step()
+        self._home.step(self._mode.mode if self._mode else Mode.NORMAL)
         self._home_bell.wait(LOOK_EVERY_S)
         self._home_bell.clear()
 
@@ -163,6 +177,19 @@ class Agent:
             if not calm:
                 self._report_bell.set()
         self._stop.wait(max(0.0, started_s + self._timing.beat_s - time.monotonic()))
+
+    def _keep_mode(self) -> None:
+        """A loop of its own: a journal that cannot be written must not hold up the beats."""
+        assert self._watch is not None  # noqa: S101 - only started with one
+        assert self._mode is not None  # noqa: S101 - only started with one
+        self._stop.wait(self._timing.beat_s)
+        try:
+            changed = self._mode.step(self._watch.watcher.snapshot(), self._watch.epoch)
+        finally:
+            self._word.alone(self._mode.isolation())
+        if changed:
+            self._home_bell.set()
+            self._report_bell.set()
 
     def _activate(self) -> None:
         assert self._watch is not None  # noqa: S101 - only started with one
@@ -211,6 +238,7 @@ class Agent:
             epoch=self._watch.epoch if self._watch else 0,
             row=self._watch.watcher.own_row() if self._watch else None,
             verdicts=self._watch.words() if self._watch else {},
+            mode=self._mode.mode.value if self._mode else "",
         )
 
     def _trouble(self) -> str:

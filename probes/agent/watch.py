@@ -8,6 +8,7 @@ from typing import Any
 from fleet.policy.timing import TIMING
 from probes.watch.place import control_site, open_watch
 from probes.watch.watcher import OwnState, Snapshot, Watcher
+from tasks.boot import boot_s
 from tasks.box import Box
 from tasks.settings import FleetSettings
 from tasks.version import package_version
@@ -29,6 +30,7 @@ class SiteWatch:
         self.epoch = int(box.database.meta("fleet_epoch", "0"))
         self._workers_seen_s = time.monotonic()
         self._said: dict[str, str] = {}
+        self._maintained_until_s = 0.0
         scale = settings.time_scale
         timing = TIMING if scale == 1 else TIMING.scaled(scale)
         self.watcher: Watcher = open_watch(settings, box, self.own_state, timing)
@@ -49,6 +51,11 @@ class SiteWatch:
             for site, v in self.watcher.snapshot().verdicts.items()
         }
 
+    def maintained(self, left_s: float) -> None:
+        """The control plane's word on a planned stop; the row carries it, and the others go by
+        it when the site has gone quiet."""
+        self._maintained_until_s = boot_s() + left_s
+
     def own_state(self) -> OwnState:
         """The row of this site as of now."""
         seen = self._observed()
@@ -58,6 +65,7 @@ class SiteWatch:
             sentinel=broker.get("down", {}),
             broker=broker.get("answer", "unknown"),
             workers_age_s=self._workers_age_s(),
+            maintenance_left_s=max(0.0, round(self._maintained_until_s - boot_s(), 1)),
             version=package_version(),
             links={
                 site: (link.get("median_ms"), float(link.get("loss", 0.0)))

@@ -1,4 +1,6 @@
-"""What the control plane says in its answers, put where it is obeyed."""
+"""What the workers of this box may take: the control plane's word, and none while it is alone."""
+
+import threading
 
 from fleet.policy.intake import Intake
 from probes.agent.watch import SiteWatch
@@ -13,12 +15,18 @@ WORD_HOLDS_S = 60.0
 
 
 class Word:
-    """Takes in answers to reports: rows of the others, the fleet's epoch, the intake."""
+    """Takes in answers to reports: rows of the others, the fleet's epoch, the intake.
+
+    Safe for several threads at once.
+    """
 
     def __init__(self, box: Box, watch: SiteWatch | None) -> None:
         self._box, self._watch = box, watch
         self._file = IntakeFile(box.settings.state_dir)
         self._taken: Ack | None = None
+        self._said: Intake | None = None
+        self._alone_until_s: float | None = None
+        self._lock = threading.Lock()
 
     def take(self, ack: Ack | None) -> None:
         """Only the answer to a heartbeat (it names the epoch) says anything here."""
@@ -29,8 +37,30 @@ class Word:
             self._watch.watcher.take_rows(ack.rows)
             self._watch.watcher.public_path(self._watch.control)
             self._keep_epoch(self._watch, ack.epoch)
+            self._watch.maintained(ack.maintenance_left_s)
         if not self._box.settings.standby:
-            self._file.write(_intake(ack))
+            with self._lock:
+                self._said, self._alone_until_s = _intake(ack), None
+                self._file.write(self._said)
+
+    def alone(self, why: str) -> None:
+        """While the site is cut off (`why` says so) its workers take nothing through the broker.
+
+        With "" the control plane's last word counts again, for as long as it holds. Call it at
+        every beat. Raises StorageError.
+        """
+        with self._lock:
+            if not why:
+                if self._alone_until_s is not None:
+                    self._file.write(self._said)
+                    self._alone_until_s = None
+                return
+            now_s = boot_s()
+            # Half of its time is left to renew it.
+            if self._alone_until_s is None or now_s > self._alone_until_s - WORD_HOLDS_S / 2:
+                until_s = now_s + WORD_HOLDS_S
+                self._file.write(Intake(share=0.0, until_s=until_s, boot_id=boot_id(), reason=why))
+                self._alone_until_s = until_s
 
     def _keep_epoch(self, watch: SiteWatch, epoch: int) -> None:
         if epoch > watch.epoch:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from celery import Celery
-from kombu.exceptions import OperationalError
+from kombu.exceptions import BatchPublishError, OperationalError
 from redis.exceptions import RedisError
+from redis.sentinel import MasterNotFoundError
 
 from fleet.policy.envelope import header
 from fleet.policy.errors import NetworkError
@@ -16,8 +17,10 @@ from tasks.broker import master_client
 from tasks.home.signer import Signed
 from tasks.revoke import TOKEN_STAMP
 from tasks.settings import BrokerSettings
+from tasks.transport import PROBE_KEY
 
 UNACKED_KEY = "unacked"
+LONGEST_REASON = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +44,16 @@ class RedisBroker:
         self._redis = master_client(broker)
 
     def depths(self, queues: Sequence[str]) -> dict[str, int]:
-        """Messages waiting in each queue, in one round trip."""
+        """Messages waiting in each queue, in one round trip.
+
+        Also raises NetworkError while the master takes no writes: nothing could be published.
+        """
         with _translated():
             pipeline = self._redis.pipeline(transaction=False)
             for queue in queues:
                 pipeline.llen(queue)
-            return dict(zip(queues, pipeline.execute(), strict=True))
+            pipeline.delete(PROBE_KEY)
+            return dict(zip(queues, pipeline.execute()[:-1], strict=True))
 
     def state(self, queues: Sequence[str]) -> BrokerState:
         """Depths, what is unacknowledged, and who is master."""
@@ -124,5 +131,16 @@ def _token(message: Any) -> int | None:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (RedisError, OperationalError, OSError) as error:
-        raise NetworkError(f"broker: {error}") from error
+    except MasterNotFoundError as error:
+        # redis-py's own text shows every connection with all its options.
+        raise NetworkError("broker: no Sentinel names a master that answers") from error
+    except (RedisError, OperationalError, BatchPublishError, OSError) as error:
+        raise NetworkError(f"broker: {_short(error)}") from error
+
+
+def _short(error: BaseException) -> str:
+    """kombu wraps redis-py's text; what matters of a master that is missing is that it is."""
+    cause = error.__cause__
+    if isinstance(cause, MasterNotFoundError):
+        return "no Sentinel names a master that answers"
+    return str(error)[:LONGEST_REASON]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, not_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, not_, or_, select, update
 
 from fleet.policy.dispatch import Supply
 from fleet.policy.effects import AfterLoss, EffectClass, after_lost_attempt
@@ -73,6 +73,7 @@ class JournalStore:
             _ROW.open_attempt.is_(False),
             or_(_ROW.run_after.is_(None), _ROW.run_after <= now),
             or_(_ROW.expires_at.is_(None), _ROW.expires_at > now),
+            *self._eligible(),
             *(
                 not_(and_(_ROW.capability == c, _ROW.site == s, _ROW.effect == e.value))
                 for c, s, e in without
@@ -96,6 +97,10 @@ class JournalStore:
             )
             for row in rows
         ]
+
+    def _eligible(self) -> Sequence[ColumnElement[bool]]:
+        """What else a run must fulfil to be published from here."""
+        return ()
 
     def supply(self, now: datetime) -> list[Supply]:
         return self._supply()
@@ -181,6 +186,14 @@ class JournalStore:
                 connection.execute(
                     update(HomeRunRow).where(_ROW.token.in_(tokens)).values(seen_at=now)
                 )
+
+    def renew_all(self, now: datetime) -> None:
+        """Count every lease from now: for a while nothing could be heard of other sites."""
+        with self._database.write() as connection:
+            running = _ROW.attempt_status == AttemptStatus.RUNNING.value
+            connection.execute(
+                update(HomeRunRow).where(_ROW.open_attempt.is_(True), running).values(seen_at=now)
+            )
 
     def lose(self, token: int, why: str, now: datetime) -> None:
         with self._database.write() as connection:

@@ -8,7 +8,6 @@ import time
 
 import redis
 from celery import Celery
-from kombu.transport import TRANSPORT_ALIASES
 
 from tasks.broker import broker_urls, master_client, sentinel_kwargs, transport_options
 from tasks.settings import settings
@@ -19,11 +18,10 @@ QUEUE = "dev.dc3"
 DONE_KEY = "_kombu.bench.done"
 LATENCY_KEY = "_kombu.bench.latency"
 
-# Importing anything of `tasks` puts the fleet's transport in this place.
-TRANSPORT_ALIASES["sentinel"] = "kombu.transport.redis:SentinelTransport"
-
 app = Celery("plain", broker=broker_urls(settings().broker))
 app.conf.update(
+    # Named, because `sentinel://` means the fleet's own transport wherever `tasks` was imported.
+    broker_transport="kombu.transport.redis:SentinelTransport",
     broker_transport_options={
         **transport_options(settings().broker),
         "sentinel_kwargs": sentinel_kwargs(settings().broker),

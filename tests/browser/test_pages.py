@@ -248,3 +248,11 @@ def test_a_failover_says_who_is_down_and_why_at_any_width(page: Page, console: l
         if folder := os.environ.get("PICTURES"):
             page.screenshot(path=f"{folder}/failover-{width}.png", full_page=True)
     assert console == []
+
+
+def test_the_fields_of_the_filter_stay_level_beside_an_error(page: Page) -> None:
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto("/runs/?site=dc9")
+    expect(page.get_by_text("Select a valid choice")).to_be_visible()
+    tops = "es => [...new Set(es.map(e => Math.round(e.getBoundingClientRect().top)))]"
+    assert len(page.locator(".filter input, .filter select, .filter .btn").evaluate_all(tops)) == 1

@@ -153,7 +153,7 @@ def test_cancel_on_a_selection_does_what_it_can_and_names_the_rest(boss: Client)
     assert (ready.status, finished.status) == (RunStatus.CANCELLED, RunStatus.SUCCESSFUL)
     assert RunEvent.objects.get(run=ready).who == "boss"
     done, refused = said(response)
-    assert done == "1 runs cancelled."
+    assert done == "1 run cancelled."
     assert str(finished.pk) in refused
     assert "SUCCESSFUL cannot cancel" in refused
 

@@ -1,5 +1,6 @@
 """The enqueue page: a form from the signature, errors beside the fields."""
 
+import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from html import unescape
@@ -16,6 +17,7 @@ from pydantic import JsonValue
 from fleet.admin.enqueue_form import EnqueueForm
 from fleet.admin.signature import call_arguments, parameters_of
 from fleet.models import TaskRun
+from fleet.templatetags.fleet import inline_code, paragraphs
 from tasks import app
 from tasks.call import task_contracts
 
@@ -132,8 +134,13 @@ def test_what_does_not_fit_is_refused_at_its_field(name: str, typed: str) -> Non
 def test_labels_and_help_come_from_the_signature() -> None:
     fields = {parameter.name: parameter.field for parameter in PARAMETERS}
 
-    assert "default 0.5" in str(fields["ratio"].help_text)
-    assert "float" in str(fields["ratio"].help_text)
+    assert fields["ratio"].help_text == "number; default 0.5"
+    assert fields["text"].help_text == "text"
+    assert fields["note"].help_text == "text; may stay empty"
+    assert fields["flag"].help_text == "yes or no; default no"
+    assert fields["mode"].help_text == "default safe"
+    assert fields["table"].help_text == "a JSON object; may stay empty"
+    assert fields["more"].help_text == "JSON"
     assert fields["text"].required
     assert not fields["site"].required
 
@@ -155,7 +162,28 @@ def test_the_page_offers_every_task_with_its_summary(boss: Client) -> None:
 
     for contract in task_contracts(app).values():
         assert f"?task={contract.name}" in page
-        assert contract.summary in page
+        assert re.sub("`(.*?)`", r"<code>\1</code>", contract.summary) in page
+
+
+@pytest.mark.parametrize("query", ["", "?task=dev.run_command", "?task=canary.effect_d"])
+def test_class_d_is_offered_with_one_attempt(boss: Client, query: str) -> None:
+    page = boss.get(PAGE + query).content.decode()
+
+    assert "effect class D, one attempt, then a person decides" in page
+    assert not re.search(r"class D, at most \d+", page)
+
+
+def test_docstrings_and_types_are_written_for_people(boss: Client) -> None:
+    page = unescape(boss.get(f"{PAGE}?task=dev.run_command").content.decode())
+
+    assert "<code>command</code> is a short name of <code>[dev] commands</code>" in page
+    assert "text; may stay empty" in page
+    assert not re.search(r"`|\bstr\b|\| None|default None", page.partition("content-main")[2])
+
+
+def test_markup_in_a_docstring_stays_text() -> None:
+    assert inline_code("a <b> and `<i>`") == "a &lt;b&gt; and <code>&lt;i&gt;</code>"
+    assert paragraphs("one\n  line\n\n two ") == "<p>one line</p>\n<p>two</p>"
 
 
 def test_the_list_of_runs_links_to_it(boss: Client) -> None:

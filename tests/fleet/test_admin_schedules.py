@@ -87,7 +87,7 @@ def test_run_now_accepts_what_fits_and_names_what_does_not(boss: Client) -> None
     assert (run.task, run.kwargs) == ("canary.echo", {"value": 1})
     texts = [str(message) for message in get_messages(response.wsgi_request)]
     assert any(text.startswith("old: unknown task 'gone.task'") for text in texts)
-    assert "1 runs accepted." in texts
+    assert "1 run accepted." in texts
 
 
 def test_an_existing_schedule_opens_and_can_be_saved_again(boss: Client) -> None:

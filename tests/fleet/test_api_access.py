@@ -141,3 +141,17 @@ def test_the_openapi_document_names_problems_by_their_media_type() -> None:
     responses = paths["/api/v1/tasks"]["post"]["responses"]
     assert list(responses["422"]["content"]) == ["application/problem+json"]
     assert list(responses["201"]["content"]) == ["application/json"]
+
+
+def test_who_sends_no_credentials_is_told_which_header_is_wanted() -> None:
+    body = problem(Api().get("/tasks"), 401)
+
+    assert "send the header Authorization: Bearer <token>" in body["detail"]
+
+
+def test_a_scope_that_does_not_do_is_named_beside_the_one_that_would() -> None:
+    body = problem(Api(make_token("viewer", Scope.READ)).post("/tasks", {}), 403)
+
+    assert body["title"] == "Scope enqueue or operate is needed"
+    assert (body["scope"], body["needed"]) == ("read", ["enqueue", "operate"])
+    assert body["type"].endswith(":wrong-scope")

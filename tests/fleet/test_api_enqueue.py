@@ -59,6 +59,16 @@ def test_the_same_key_gives_the_first_run_again_with_200(api: Api) -> None:
     assert TaskRun.objects.count() == 1
 
 
+def test_an_argument_by_name_is_the_same_content_as_by_place(api: Api) -> None:
+    first = ok(
+        api.post("/tasks", {"task": "canary.echo", "args": [1], "idempotency_key": "k"}), 201
+    )
+    named = {"task": "canary.echo", "kwargs": {"value": 1}, "idempotency_key": "k"}
+    again = ok(api.post("/tasks", named), 200)
+
+    assert (again["id"], again["args"], again["kwargs"]) == (first["id"], [1], {})
+
+
 def test_the_same_key_with_other_content_is_409(api: Api) -> None:
     ok(api.post("/tasks", {"task": "canary.echo", "args": [1], "idempotency_key": "k"}), 201)
     other = {"task": "canary.echo", "args": [2], "idempotency_key": "k"}
@@ -95,6 +105,28 @@ def test_an_unknown_name_is_422_with_the_near_ones(
         ({"task": "canary.echo", "args": [1], "site": "dc1", "queue": "dev.dc2"}, "contradicts"),
         ({"task": "canary.echo", "args": [1], "run_after": "2031-01-01T00:00:00"}, "time zone"),
         ({"task": "canary.echo", "args": [1], "idempotency_key": ""}, "idempotency_key"),
+        (
+            {"task": "dev.git_log", "kwargs": {"url": "/x", "limit": "abc"}},
+            'dev.git_log: limit must be int, not "abc"',
+        ),
+        ({"task": "dev.git_log", "kwargs": {"url": 5}}, "url must be str, not 5"),
+        (
+            {"task": "dev.run_command", "kwargs": {"command": "ls", "arguments": "-l"}},
+            'arguments must be list[str], not "-l"',
+        ),
+        (
+            {"task": "canary.echo", "args": [1], "expires_at": "2020-01-01T00:00:00Z"},
+            "expires_at 2020-01-01T00:00:00+00:00 has passed",
+        ),
+        (
+            {
+                "task": "canary.echo",
+                "args": [1],
+                "run_after": "2031-01-02T00:00:00Z",
+                "expires_at": "2031-01-01T00:00:00Z",
+            },
+            "is not before expires_at 2031-01-01",
+        ),
     ],
 )
 def test_a_call_that_does_not_fit_is_422_and_says_why(

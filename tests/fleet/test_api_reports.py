@@ -76,3 +76,12 @@ def test_a_report_of_the_wrong_shape_is_422(agent: Api, change: dict[str, Any]) 
     found = problem(agent.post("/reports", body), 422)
 
     assert found["errors"][0]["pointer"] == f"#/{next(iter(change))}"
+
+
+@pytest.mark.parametrize("version", [0, 2, 9])
+def test_another_version_is_422_and_names_the_known_one(agent: Api, version: int) -> None:
+    body = problem(agent.post("/reports", make_report(1, 1, uuid.uuid4(), v=version)), 422)
+
+    assert body["errors"][0]["pointer"] == "#/v"
+    assert f"version {version} of reports is not known here; send version 1" in body["detail"]
+    assert not Journal.objects.exists()

@@ -9,6 +9,7 @@ import pytest
 from fleet.models import Attempt, HomeMail, Scope, TaskRun
 from fleet.policy.states import AttemptStatus, RunStatus
 from tests.fleet.api_calls import Api, make_run, make_site, make_token, ok, problem
+from tests.fleet.view_rows import worker_at
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -201,3 +202,43 @@ def test_a_reason_of_the_wrong_shape_is_422(api: Api, body: object) -> None:
     run = make_run()
 
     problem(api.post_raw(f"/tasks/{run.pk}/cancel", json.dumps(body)), 422)
+
+
+@pytest.mark.parametrize(
+    ("query", "near"),
+    [
+        ({"site": "dc9"}, "dc1"),
+        ({"task": "dev.git_lgo"}, "dev.git_log"),
+        ({"queue": "devv"}, "dev"),
+        ({"queue": "dev.dc9"}, "dev.dc1"),
+        ({"worker": "celery@mini.dc9"}, "celery@mini.dc1"),
+    ],
+)
+def test_a_filter_with_a_name_that_nobody_knows_is_422(
+    api: Api, query: dict[str, str], near: str
+) -> None:
+    worker_at(make_site("dc1", 1), "mini", "dev")
+    body = problem(api.get("/tasks", **query), 422)
+
+    assert body["kind"] == next(iter(query))
+    assert near in body["near"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"site": "dc3"},
+        {"site": "old"},
+        {"site": "older"},
+        {"task": "gone.task"},
+        {"task": "dev.git_log"},
+        {"queue": "gone.old"},
+        {"queue": "udm.dc2"},
+        {"worker": "gone@a"},
+    ],
+)
+def test_a_name_of_the_registry_or_of_an_old_run_is_known(api: Api, query: dict[str, str]) -> None:
+    run = make_run("gone.task", queue_name="gone.old", site="old", worker_id="gone@a")
+    attempt(run, 1, site="older")
+
+    ok(api.get("/tasks", **query))

@@ -1,5 +1,6 @@
 """What the control plane's guard writes down: verdicts, modes, leases, recoveries, the standby."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -29,6 +30,7 @@ from fleet.models import (
 from fleet.policy.activation import Act
 from fleet.policy.errors import RefusedError
 from fleet.policy.lease import Ask
+from fleet.policy.matrix import Heard, Row, to_json
 from fleet.policy.modes import Mode, ModeState
 from fleet.policy.override import Request
 from fleet.policy.states import AttemptStatus, RunStatus
@@ -254,6 +256,32 @@ def test_a_site_down_is_a_failover_and_its_return_a_recovery(now: datetime) -> N
     assert ("mode", "recovering dc1") in kinds
 
 
+def test_a_site_lost_again_on_its_way_back_starts_from_the_beginning(now: datetime) -> None:
+    Site.objects.filter(pk="dc1").update(recovery="ramp-50", recovery_since=now)
+    snapshot = judged(now, dc1=Kind.DOWN)
+    mode = mode_keeper().step(snapshot, now)
+    RecoveryKeeper(TIMING).step(snapshot, mode, now)
+    assert Site.objects.get(pk="dc1").recovery == "catch-up"
+
+
+def test_a_fenced_site_does_not_pass_for_a_returning_one(now: datetime) -> None:
+    """A new lease needs its certificate, also after the site was fenced."""
+    judged(now, dc1=Kind.SUSPECT)
+    Site.objects.filter(pk="dc1").update(recovery="cool-down")
+    assert not ask_lease(dc2(), ask(), now, TIMING).answer.granted
+
+
+def test_there_is_no_lease_against_a_site_that_is_heard_in_one_direction(now: datetime) -> None:
+    judged(now, dc1=Kind.DOWN)
+    row = Row(site="dc3", seq=1, epoch=1, heard={"dc1": Heard(heard=True)}, sentinel={})
+    Site.objects.filter(pk="dc3").update(row={"row": json.dumps(to_json(row)), "sig": ""})
+    refused = ask_lease(dc2(), ask(), now, TIMING)
+    assert not refused.answer.granted
+    row = Row(site="dc3", seq=2, epoch=1, heard={"dc1": Heard(heard=False)}, sentinel={})
+    Site.objects.filter(pk="dc3").update(row={"row": json.dumps(to_json(row)), "sig": ""})
+    assert ask_lease(dc2(), ask(), now, TIMING).answer.granted
+
+
 def test_every_change_of_mode_raises_the_epoch(now: datetime) -> None:
     modes = mode_keeper()
     before = current_mode().epoch
@@ -296,6 +324,8 @@ def test_a_planned_stop_drains_its_site_and_ends_by_itself(now: datetime) -> Non
     judged(now)
     begin_maintenance("dc1", for_s=120, reason="new disk", by="ann", now=now)
     assert word_to(Site.objects.get(pk="dc1"), now)["intake"]["share"] == 0.0
+    assert word_to(Site.objects.get(pk="dc1"), now)["maintenance_left_s"] == 120
+    assert word_to(dc2(), now)["maintenance_left_s"] == 0
     mode = mode_keeper().step(judged(now), now)
     assert (mode.mode, mode.site) == (Mode.MAINTENANCE, "dc1")
     later = now + timedelta(seconds=121)

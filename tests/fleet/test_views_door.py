@@ -83,3 +83,9 @@ def test_our_pages_have_no_inline_script_or_style(staff: Client) -> None:
 def test_pages_load_nothing_from_elsewhere(staff: Client) -> None:
     content = staff.get("/").content.decode()
     assert re.findall(r'(?:src|href)="(?:https?:)?//', content) == []
+
+
+@pytest.mark.django_db
+def test_browsers_find_the_icon_where_they_look_for_it(client: Client) -> None:
+    response = client.get("/favicon.ico")
+    assert (response.status_code, response["Location"]) == (302, "/static/fleet/favicon.svg")

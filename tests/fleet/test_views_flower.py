@@ -82,6 +82,11 @@ def test_our_cookies_stay_here_and_flowers_password_goes_there(
     assert heard["host"] in flower.url
 
 
+def test_flower_is_told_who_asks_and_nobody_else_can_say_it(flower: StandIn, keeper: User) -> None:
+    ask(keeper, "get", "/flower/", headers={"x-turtle-user": "boss"})
+    assert flower.heard[0].headers["x-turtle-user"] == "keeper"
+
+
 def test_flowers_cookies_policies_and_hops_stay_there(flower: StandIn, keeper: User) -> None:
     flower.headers = {
         "Set-Cookie": "_xsrf=1",

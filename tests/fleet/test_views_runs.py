@@ -199,3 +199,11 @@ def test_a_running_run_names_where_it_runs(staff: Client) -> None:
     page = text_of(staff, page_of(run))
     assert "Runs at DC2." in page
     assert "so far" in page
+
+
+def test_a_run_of_class_d_promises_no_second_attempt(staff: Client) -> None:
+    run = make_run("dev.run_command", effect="D", max_attempts=3, attempts=1)
+    page = text_of(staff.get(f"/runs/{run.pk}/"))
+
+    assert "1 made; one attempt, then a person decides" in page
+    assert "at most 3" not in page

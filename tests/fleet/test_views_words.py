@@ -61,3 +61,17 @@ def test_values_of_secret_sounding_keys_are_hidden_at_any_depth() -> None:
     assert "hunter2" not in shown
     assert shown.count(HIDDEN) == 2
     assert '"CI": "1"' in shown
+
+
+@pytest.mark.parametrize(
+    ("effect", "count", "said"),
+    [
+        ("A", 3, "at most 3 attempts"),
+        ("C", 1, "at most 1 attempt"),
+        ("D", 10, "one attempt, then a person decides"),
+    ],
+)
+def test_attempts_are_promised_as_the_machine_makes_them(
+    effect: str, count: int, said: str
+) -> None:
+    assert words.attempts_allowed(effect, count) == said

@@ -32,11 +32,11 @@ class Turtle:
     url: str
     token_file: Path
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, columns: str = "250") -> dict[str, str]:
         return {
             "TURTLE_API_URL": self.url,
             "TURTLE_API_TOKEN_FILE": str(self.token_file),
-            "COLUMNS": "250",
+            "COLUMNS": columns,
         }
 
     def __call__(self, *words: str) -> Result:

@@ -98,6 +98,29 @@ def test_text_from_a_run_is_never_taken_for_markup(turtle: Turtle) -> None:
     assert "[red]" in turtle("tasks", "show", str(run.pk)).stdout
 
 
+@pytest.mark.parametrize("columns", ["50", "80", "120", "200"])
+def test_the_id_of_a_run_can_be_copied_from_any_terminal(turtle: Turtle, columns: str) -> None:
+    long = make_run(
+        task="openwrt.interfaces", status=RunStatus.SUCCESSFUL, queue_name="openwrt.dc2"
+    )
+    make_run(status=RunStatus.DEAD, reason="it was lost " * 9)
+    listed = CliRunner().invoke(app, ["tasks", "list"], env=turtle.environment(columns))
+
+    assert str(long.pk) in listed.stdout
+    assert "SUCCESSFUL" in listed.stdout
+    assert "openwrt.interfaces" in listed.stdout
+    assert "it was lost" in listed.stdout
+
+
+def test_why_a_run_waits_is_told_where_the_answer_has_it(turtle: Turtle) -> None:
+    run_id = turtle.json("enqueue", "udm.sysinfo")["id"]
+    turtle("tasks", "cancel", run_id)
+    retried = turtle("tasks", "retry", run_id)
+
+    assert "READY" in retried.stdout
+    assert "no live worker has the capability" in retried.stdout
+
+
 def test_workers_sites_and_queues_are_told_to_people_and_scripts(turtle: Turtle) -> None:
     site = make_site("dc1", 1)
     Worker.objects.create(

@@ -38,6 +38,7 @@ class Fleet:
     def __init__(self) -> None:
         self.now_s = 1000.0
         self.cut: set[tuple[str, str]] = set()
+        self.own = {site: OwnState(broker="ok", workers_age_s=0.0) for site in SITES}
         self.keys = {site: Ed25519PrivateKey.generate() for site in SITES}
         addresses = {site: free_address() for site in SITES}
         keys = {site: public(key) for site, key in self.keys.items()}
@@ -52,7 +53,7 @@ class Fleet:
                     keys=keys,
                 ),
                 self.keys[site],
-                lambda: OwnState(broker="ok", workers_age_s=0.0),
+                lambda site=site: self.own[site],  # type: ignore[misc]
                 first_seq=1,
                 clock=lambda: self.now_s,
             )
@@ -135,6 +136,16 @@ def test_a_cut_of_one_link_takes_nobody_down(fleet: Fleet) -> None:
         assert Kind.DOWN not in fleet.kinds(site).values()
         assert Kind.SUSPECT not in fleet.kinds(site).values()
     assert fleet.kinds("dc3")["dc1"] is Kind.LINK_DOWN
+
+
+def test_a_site_that_stops_as_planned_is_never_down(fleet: Fleet) -> None:
+    fleet.own["dc1"] = OwnState(broker="ok", workers_age_s=0.0, maintenance_left_s=100.0)
+    fleet.beat(2)
+    fleet.isolate("dc1")
+    fleet.beat(90)
+    assert fleet.kinds("dc3")["dc1"] is Kind.MAINTENANCE
+    fleet.beat(60)
+    assert fleet.kinds("dc3")["dc1"] is Kind.DOWN
 
 
 def test_rows_travel_through_the_third_site_only_when_they_are_missed(fleet: Fleet) -> None:

@@ -2,15 +2,12 @@
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from celery import chain, chord, group
-from celery.exceptions import TimeoutError as CeleryTimeoutError
-from sqlalchemy import select
 
 from fleet.policy.errors import (
     BadArgumentsError,
@@ -19,46 +16,17 @@ from fleet.policy.errors import (
     StorageError,
     UnknownNameError,
 )
-from fleet.policy.states import IllegalTransitionError, RunEvent, RunStatus
+from fleet.policy.states import RunStatus
 from tasks import canary, producer
 from tasks.app import app
 from tasks.box import Box
 from tasks.call import make_call
-from tasks.handle import RunFailedError, RunHandle
-from tasks.home.journal_rows import move
-from tasks.journal.tables import HomeRunRow
+from tasks.handle import RunHandle
 from tasks.producer import JournalAcceptor
 from tasks.settings import load_settings
-from tests.tasks.envelopes import NOW
-from tests.tasks.paper import quick_folder
+from tests.tasks.home_rows import only_row, rows
 
-
-@pytest.fixture
-def box() -> Iterator[Box]:
-    with quick_folder() as folder:
-        made = Box(load_settings(site="dc1", box="mini-1", state_dir=folder))
-        yield made
-        made.database.close()
-
-
-@pytest.fixture(autouse=True)
-def home(box: Box, monkeypatch: pytest.MonkeyPatch) -> JournalAcceptor:
-    """This process is a program on the box."""
-    acceptor = JournalAcceptor(app, box)
-    monkeypatch.setattr(app, "acceptor", acceptor)
-    return acceptor
-
-
-def rows(box: Box) -> list[dict[str, Any]]:
-    table = HomeRunRow.__table__  # type: ignore[attr-defined]
-    with box.database.read() as connection:
-        return [dict(row) for row in connection.execute(select(table)).mappings()]
-
-
-def only_row(box: Box) -> dict[str, Any]:
-    (row,) = rows(box)
-    return row
-
+pytestmark = pytest.mark.usefixtures("program")
 
 ROADS: dict[str, Callable[[], Any]] = {
     "delay": lambda: canary.echo.delay("x"),
@@ -97,8 +65,18 @@ def test_every_road_ends_in_the_journal(road: str, box: Box) -> None:
         (lambda: (canary.echo.s("x") | canary.echo.s()).delay(), RefusedError),
         (lambda: chord([canary.echo.s("x")], canary.echo.s())(), RefusedError),
         (lambda: chord([canary.echo.s("x"), canary.echo.s("y")])(canary.echo.s()), RefusedError),
+        (lambda: canary.echo.apply_async(("x",), idempotencykey="k"), UnknownNameError),
+        (lambda: canary.wait.delay("5"), BadArgumentsError),
+        (lambda: canary.echo.apply(("x",)), RefusedError),
+        (lambda: canary.echo.s("x").apply(), RefusedError),
+        (lambda: canary.echo.map(["x"]).delay(), RefusedError),
+        (lambda: canary.echo.starmap([("x",)]).delay(), RefusedError),
+        (lambda: canary.echo.chunks([("x",)], 1).apply_async(), RefusedError),
     ],
-    ids=["name", "missing", "no JSON", "queue", "link", "chain", "pipe", "chord of one", "chord"],
+    ids=[
+        *("name", "missing", "no JSON", "queue", "link", "chain", "pipe", "chord of one", "chord"),
+        *("option", "type", "apply", "signature.apply", "map", "starmap", "chunks"),
+    ],
 )
 def test_a_call_that_cannot_be_kept_is_refused_and_nothing_is_written(
     call: Callable[[], Any], error: type[Exception], box: Box
@@ -147,6 +125,13 @@ def test_the_same_key_with_the_same_content_is_the_first_run(box: Box) -> None:
     again = canary.echo.apply_async(("x",), idempotency_key="k")
     assert (first.id, first.created, again.created) == (again.id, True, False)
     assert len(rows(box)) == box.entries.pending() == 1
+
+
+def test_an_argument_by_name_is_the_same_content_as_by_place(box: Box) -> None:
+    first = canary.echo.apply_async(("x",), idempotency_key="k")
+    again = canary.echo.apply_async(kwargs={"value": "x"}, idempotency_key="k")
+    assert (first.id, again.created) == (again.id, False)
+    assert (only_row(box)["args"], only_row(box)["kwargs"]) == (["x"], {})
 
 
 def test_the_same_key_with_other_content_is_refused(box: Box) -> None:
@@ -199,50 +184,6 @@ def test_a_state_folder_that_cannot_be_written_refuses_with_the_reason(tmp_path:
     )
     with pytest.raises(StorageError, match=r"journal .*file/state"):
         acceptor.accept(make_call(app, "canary.echo", ["x"]))
-
-
-def happen(box: Box, handle: RunHandle, event: RunEvent, **changes: Any) -> None:
-    with box.database.write() as connection:
-        row = next(row for row in rows(box) if row["run_id"] == handle.id)
-        assert move(connection, row, event, NOW, "test", "test", **changes)
-
-
-def test_a_handle_tells_status_and_result_as_the_home_has_them(box: Box) -> None:
-    handle = canary.echo.delay("x")
-    with pytest.raises(CeleryTimeoutError, match="is READY after 0"):
-        handle.get(timeout=0)
-    happen(box, handle, RunEvent.CLAIM)
-    assert (handle.status, handle.ready()) == (RunStatus.RUNNING, False)
-    happen(box, handle, RunEvent.SUCCEED, return_value={"a": 1})
-    assert handle.get(timeout=0) == {"a": 1}
-    assert (handle.ready(), handle.successful(), handle.failed()) == (True, True, False)
-
-
-def test_a_failed_run_raises_its_error_when_it_is_got(box: Box) -> None:
-    handle = canary.echo.delay("x")
-    happen(box, handle, RunEvent.CLAIM)
-    happen(box, handle, RunEvent.FAIL, error={"kind": "TheirError", "message": "no"})
-    with pytest.raises(RunFailedError, match="TheirError: no") as failed:
-        handle.get(timeout=0)
-    assert failed.value.status is RunStatus.FAILED
-    assert (handle.failed(), handle.successful()) == (True, False)
-
-
-def test_a_run_is_cancelled_by_its_handle_once(box: Box) -> None:
-    handle = canary.echo.delay("x")
-    handle.cancel()
-    assert handle.status is RunStatus.CANCELLED
-    assert box.entries.after(1, 10)[0].payload["event"]["event"] == "cancel"
-    with pytest.raises(IllegalTransitionError):
-        handle.cancel()
-
-
-def test_a_retry_of_an_expired_run_does_not_expire_again(box: Box) -> None:
-    handle = canary.echo.apply_async(("x",), expires=datetime(2031, 1, 1, tzinfo=UTC))
-    happen(box, handle, RunEvent.EXPIRE)
-    happen(box, handle, RunEvent.RETRY)
-    row = only_row(box)
-    assert (row["status"], row["expires_at"], row["finished_at"]) == ("READY", None, None)
 
 
 def test_an_id_that_is_taken_is_refused_and_nothing_of_the_batch_is_written(box: Box) -> None:

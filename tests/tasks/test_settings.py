@@ -86,6 +86,18 @@ def test_a_good_file_is_read_with_its_defaults(load: Load, tmp_path: Path) -> No
         ("state_dir =", "state_dri =", r"state_dri: there is no such key; did you mean state_dir"),
         ("state_dir =", "zzz = 1\nstate_dir =", r"zzz: there is no such key; remove it"),
         ('site = "dc1"', "site = ", r"cannot be read as TOML: .*line 1"),
+        ('site = "dc1"', 'site = "dc9"', r"site \(or TURTLE_SITE\): unknown site 'dc9'; did you"),
+        ('"udm"]', '"udn"]', r"capabilities\.1 \(or TURTLE_CAPABILITIES, as JSON\): "),
+        ('"127.0.0.2:26379"', '"x"', r"\(or TURTLE_BROKER__SENTINELS, as JSON\): use host:port"),
+        ("number = 0", "number = 256", r"\(or TURTLE_HOMES__CONTROL__NUMBER\): .*: number = 1"),
+        ("[limits]", '[peers]\ndc2 = "x"\n[limits]', r"peers\.dc2 \(or TURTLE_PEERS__DC2\): "),
+        (
+            "[broker]",
+            "[dev]",
+            r"broker \(or TURTLE_BROKER, as JSON\): .*for example: \[broker\] with sentinels = "
+            r"\[.*\], username = 'worker-dc1', password_file = '/etc/turtle/redis\.password', ",
+        ),
+        ("[broker]", "[udm]\n[broker]", r"udm\.url .*for example: url = 'https://192"),
     ],
 )
 def test_a_mistake_is_one_line_with_file_key_and_example(
@@ -102,6 +114,42 @@ def test_each_mistake_has_a_line_of_its_own(load: Load) -> None:
     with pytest.raises(ConfigurationError) as wrong:
         load(('site = "dc1"', 'site = "!"'), ("number = 0", "number = -1"), ('"udm"', '"x"'))
     assert len(str(wrong.value).splitlines()) == 1 + 3
+
+
+def test_an_unknown_site_hides_no_other_mistake(load: Load) -> None:
+    with pytest.raises(ConfigurationError) as wrong:
+        load(('site = "dc1"', 'site = "dc9"'), ("number = 0", "number = -1"), ('"udm"', '"x"'))
+    assert len(str(wrong.value).splitlines()) == 1 + 3
+    assert "unknown site 'dc9'" in str(wrong.value)
+
+
+def test_sites_that_are_wrong_themselves_are_told_and_the_site_is_not(load: Load) -> None:
+    with pytest.raises(ConfigurationError) as wrong:
+        load(('site = "dc1"', 'site = "dc1"\nsites = ["DC 1"]'))
+    (line,) = str(wrong.value).splitlines()[1:]
+    assert "sites.0 (or TURTLE_SITES, as JSON)" in line
+
+
+def test_a_value_in_place_of_a_table_is_told_with_the_table(load: Load, tmp_path: Path) -> None:
+    load()
+    config = tmp_path / "turtle.toml"
+    config.write_text('site = "dc1"\nbox = "mini-1"\nbroker = 5\nhomes = 6\n', encoding="utf-8")
+    with pytest.raises(ConfigurationError) as wrong:
+        load_settings()
+    broker, homes = str(wrong.value).splitlines()[1:]
+    assert re.search(r"broker .*; for example: \[broker\] with sentinels = ", broker)
+    assert re.search(
+        r"homes .*; for example: \[homes\.<name>\] with public_key = '.*, number", homes
+    )
+
+
+def test_a_variable_of_one_part_of_a_table_is_there_where_it_is_offered(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TURTLE_HOMES__CONTROL__NUMBER", "7")
+    monkeypatch.setenv("TURTLE_PEERS__DC2", "10.2.0.2:8787")
+    found = load()
+    assert (found.homes["control"].number, found.peers) == (7, {"dc2": "10.2.0.2:8787"})
 
 
 def test_an_unknown_key_hides_no_other_mistake(load: Load) -> None:

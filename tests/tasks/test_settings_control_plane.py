@@ -49,6 +49,26 @@ def test_a_good_table_is_read_with_its_defaults(load: Load) -> None:
         ),
         ("[control_plane]", "[control_plain]", r"control_plain: .*did you mean control_plane"),
         ("[control_plane]", "[control_plane", r"cannot be read as TOML: .*line 2"),
+        (
+            "[control_plane]",
+            "control_plane = 5\n[broker]",
+            r"control_plane: must be a table; for example: \[control_plane\] with secret_key_file",
+        ),
+        (
+            "[control_plane]",
+            "[control_plane]\nallowed_hosts = [5]",
+            r"allowed_hosts\.0 \(or TURTLE_CONTROL_PLANE__ALLOWED_HOSTS, as JSON\): ",
+        ),
+        (
+            "[control_plane]",
+            "[control_plane]\nmachines = {}",
+            r"machines\.app \(or TURTLE_CONTROL_PLANE__MACHINES__APP\): .*app = 'turtle-st",
+        ),
+        (
+            "[control_plane]",
+            "[control_plane]\nmover = 5",
+            r"mover .*: .*for example: \[control_plane\.mover\] with password_file = ",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_with_file_key_and_remedy(
@@ -59,6 +79,16 @@ def test_a_mistake_is_one_line_with_file_key_and_remedy(
     first, *lines = str(wrong.value).splitlines()
     assert first == f"configuration of {tmp_path}/turtle.toml:"
     assert any(re.search(line, text) for text in lines), lines
+
+
+def test_a_variable_of_a_table_within_is_there_where_it_is_offered(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TURTLE_CONTROL_PLANE__MOVER__USERNAME", "shifter")
+    table = '[control_plane]\nmover = { password_file = "p", sentinel_password_file = "s" }'
+    mover = load("[control_plane]", table).mover
+    assert mover is not None
+    assert (mover.username, str(mover.password_file)) == ("shifter", "p")
 
 
 def test_a_secret_written_into_the_table_is_not_repeated(load: Load) -> None:

@@ -22,6 +22,8 @@ PRELOAD = (
     "turtle_site.urls",
     "turtle_site.asgi",
     "fleet.control.loop",
+    "fleet.control.guard",
+    "celery.beat",
     "django_celery_beat.schedulers",
     "probes.agent.agent",
     "flower.command",
