@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import PeriodicTask, PeriodicTasks
 from django_celery_beat.schedulers import DatabaseScheduler
 
 from fleet.ledger.acceptor import called_by
@@ -17,6 +17,9 @@ class FleetScheduler(DatabaseScheduler):  # type: ignore[misc]
     def setup_schedule(self) -> None:
         """Remove what an earlier version installed, then read the rest."""
         PeriodicTask.objects.filter(name=CLEANUP, task=CLEANUP).delete()
+        if PeriodicTasks.last_change() is None:
+            # The scheduler does not notice the first change of all: it has none to compare with.
+            PeriodicTasks.update_changed()
         super().setup_schedule()
 
     def install_default_entries(self, data: Any) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 from celery.beat import ScheduleEntry
-from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask, PeriodicTasks
 
 from fleet.control.schedules import CLEANUP, FleetScheduler
 from fleet.ledger.acceptor import MAX_CALLER_CHARS, called_by
@@ -65,3 +65,12 @@ def test_a_callers_name_fits_the_ledger() -> None:
         app.tasks["canary.echo"].delay(1)
 
     assert len(TaskRun.objects.get().enqueued_by) == MAX_CALLER_CHARS
+
+
+def test_the_first_schedule_of_a_new_fleet_is_noticed() -> None:
+    PeriodicTasks.objects.all().delete()
+    scheduler = FleetScheduler(app=app, max_interval=5)
+    assert scheduler.schedule == {}
+    every, _ = IntervalSchedule.objects.get_or_create(every=1, period="seconds")
+    PeriodicTask.objects.create(name="first", task="canary.echo", interval=every, args="[1]")
+    assert "first" in scheduler.schedule
