@@ -109,6 +109,7 @@ class ControlLoop:
         needed = (Deed.PUBLISH_NEW, Deed.PUBLISH_AGAIN, Deed.EXPIRE_LAN_LEASE)
         refused = [d for d in (may(deed, self._mode) for deed in needed) if not d.allowed]
         if refused:
+            self._reconciler.deaf()
             self._gone_quiet(f"held: {refused[0].reason}", now)
         return bool(refused)
 

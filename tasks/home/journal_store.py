@@ -187,14 +187,6 @@ class JournalStore:
                     update(HomeRunRow).where(_ROW.token.in_(tokens)).values(seen_at=now)
                 )
 
-    def renew_all(self, now: datetime) -> None:
-        """Count every lease from now: for a while nothing could be heard of other sites."""
-        with self._database.write() as connection:
-            running = _ROW.attempt_status == AttemptStatus.RUNNING.value
-            connection.execute(
-                update(HomeRunRow).where(_ROW.open_attempt.is_(True), running).values(seen_at=now)
-            )
-
     def lose(self, token: int, why: str, now: datetime) -> None:
         with self._database.write() as connection:
             row = connection.execute(_SELECT.where(_ROW.token == token)).mappings().first()

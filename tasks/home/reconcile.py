@@ -24,6 +24,13 @@ class Reconciler:
         self._waited: dict[int, datetime] = {}
         self._master = ""
         self._switched_at: datetime | None = None
+        self._sees_since: datetime | None = None
+        self._hears_since: datetime | None = None
+
+    def deaf(self) -> None:
+        """Nobody is heard for now, or was before this process began. What is missing or silent
+        then is so for as long as it could have been heard of: the news is on its way."""
+        self._sees_since = self._hears_since = None
 
     def pause_s(self, now: datetime) -> float:
         """How long to wait before the next step: less while a switch of masters is fresh."""
@@ -35,8 +42,10 @@ class Reconciler:
         Raises NetworkError when publishing again fails; the next step tries again.
         """
         attempts = self._store.under_way()
+        self._hears_since = self._hears_since or now
         if broker_readable:
             self._notice_switch(now)
+        self._sees_since = (self._sees_since or now) if broker_readable else None
         in_broker = self._tokens(attempts) if broker_readable and attempts else None
         held = self._held(now) if in_broker is not None else set()
         self._remember(attempts, in_broker or set(), now)
@@ -81,9 +90,10 @@ class Reconciler:
         self, attempt: OpenAttempt, in_broker: set[int] | None, held: set[int], now: datetime
     ) -> Observed:
         published = attempt.published_at or attempt.created_at
-        last = max(published, self._waited.get(attempt.token, attempt.created_at))
+        seen_waiting = self._waited.get(attempt.token, attempt.created_at)
+        last = max(published, seen_waiting, self._sees_since or attempt.created_at)
         before_switch = self._switched_at is not None and published < self._switched_at
-        seen = attempt.seen_at
+        seen = attempt.seen_at and max(attempt.seen_at, self._hears_since or attempt.seen_at)
         return Observed(
             status=attempt.status,
             published_age_s=(now - last).total_seconds(),

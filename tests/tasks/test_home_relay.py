@@ -167,7 +167,8 @@ def test_a_message_that_the_broker_has_forgotten_goes_again_with_the_same_token(
     assert home.reconciler.step(late - timedelta(seconds=1)) == []
     home.reconciler.step(late, broker_readable=False)
     assert home.broker.empty()
-    home.reconciler.step(late)
+    assert home.reconciler.step(late) == []
+    home.reconciler.step(late + timedelta(seconds=MISSING_AFTER_S))
     assert [s.envelope.token for s in home.broker.queues["dev.dc1"]] == [token]
 
 
@@ -266,3 +267,34 @@ def test_a_fresh_switch_is_looked_at_more_often(home: Home) -> None:
     home.reconciler.step(after(1))
     assert home.reconciler.pause_s(after(2)) < calm_s
     assert home.reconciler.pause_s(after(120)) == calm_s
+
+
+def test_what_was_taken_while_the_broker_could_not_be_seen_is_not_published_again_at_once(
+    home: Home,
+) -> None:
+    home.accept("canary.echo")
+    home.relay.step(NOW)
+    home.reconciler.step(after(1))
+    assert home.broker.take(["dev"], "worker") is not None
+    home.broker.acknowledge("worker")
+    for seconds in range(2, 47, 2):
+        assert home.reconciler.step(after(seconds), broker_readable=False) == []
+    assert home.reconciler.step(after(47)) == []
+    assert home.reconciler.step(after(47 + MISSING_AFTER_S - 1)) == []
+    assert len(home.reconciler.step(after(47 + MISSING_AFTER_S))) == 1
+
+
+def test_a_home_that_heard_nobody_takes_no_claim_for_lost_at_once(home: Home) -> None:
+    (run,) = home.accept("canary.effect_a")
+    home.relay.step(NOW)
+    signed = home.broker.take(["dev"], "w")
+    assert signed is not None
+    Claims(home.database).claim(signed.envelope, EffectClass.A, "w", NOW)
+    Settler(home.database, "dc1", "dc1").settle_own_claims(NOW)
+    home.broker.acknowledge("w")
+    home.reconciler.step(after(1))
+    home.reconciler.deaf()
+    assert home.reconciler.step(after(100)) == []
+    assert home.reconciler.step(after(150)) == []
+    assert home.row(run)["status"] == "RUNNING"
+    assert len(home.reconciler.step(after(160))) == 1
