@@ -37,6 +37,7 @@ class FleetCelery(Celery):  # type: ignore[misc]
     """
 
     amqp_cls = "tasks.transport:FleetAMQP"
+    events_cls = "tasks.events:FleetEvents"
     acceptor: Acceptor | None = None
 
     def send_task(

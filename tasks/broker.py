@@ -14,12 +14,13 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from tasks.settings import BrokerSettings
+from tasks.switches import WATCH
 from tasks.transport import RedialingConnection
 
 #: Longest expected run of one task; the ledger's leases, not Redis, notice a lost worker.
 VISIBILITY_TIMEOUT_S = 24 * 3600
 SOCKET_TIMEOUT_S = 5.0
-CONNECT_TIMEOUT_S = 1.0
+CONNECT_TIMEOUT_S = 0.5
 SENTINEL_TIMEOUT_S = 0.5
 
 
@@ -75,9 +76,11 @@ def sentinel_client(broker: BrokerSettings) -> Sentinel:
     for address in broker.sentinels:
         host, _, port = address.rpartition(":")
         addresses.append((host, int(port)))
-    return Sentinel(  # type: ignore[no-untyped-call]
+    manager = Sentinel(  # type: ignore[no-untyped-call]
         addresses, sentinel_kwargs=sentinel_kwargs(broker)
     )
+    WATCH.teach(manager)
+    return manager
 
 
 def master_client(broker: BrokerSettings) -> redis.Redis:

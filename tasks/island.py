@@ -19,7 +19,7 @@ from celery.signals import worker_ready
 from kombu.transport import TRANSPORT_ALIASES, virtual
 
 VARIABLE = "TURTLE_ISLAND"
-URL = "island://"
+URL = "island://localhost"
 #: How often the worker looks into an empty folder.
 POLL_S = 0.2
 _SUFFIX = ".msg"

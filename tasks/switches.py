@@ -1,7 +1,8 @@
-"""Drops connections to a replaced master at once, when a Sentinel says that another one leads.
+"""Acts at once when a Sentinel says that another Redis leads.
 
 A frozen master's connections stay open and silent: the kernel's keepalive is answered by the
-kernel. Without this a process waits for its socket timeout, several times in a row.
+kernel. Without this a process waits for its socket timeout, several times in a row. And each new
+client asks all Sentinels anew, also one that is cut off, before it comes to the one that knows.
 """
 
 import contextlib
@@ -9,6 +10,8 @@ import logging
 import os
 import socket
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakSet
 
@@ -18,6 +21,9 @@ log = logging.getLogger(__name__)
 CHANNEL = "+switch-master"
 LOOK_S = 5.0
 AGAIN_AFTER_S = 1.0
+#: The Sentinels hear of a switch from each other within about this time.
+BELIEVED_S = 3.0
+Address = tuple[str, int]
 
 
 class SwitchWatch:
@@ -27,6 +33,7 @@ class SwitchWatch:
         self._lock = threading.Lock()
         self._connections: WeakSet[Any] = WeakSet()
         self._watched: set[tuple[int, str, str, int]] = set()
+        self._heard: dict[str, tuple[Address, float]] = {}
 
     def add(self, connection: Any) -> None:
         """Remember a connection that Sentinels manage, and listen at those Sentinels."""
@@ -35,6 +42,15 @@ class SwitchWatch:
             self._connections.add(connection)
         for sentinel in proxy.sentinel_manager.sentinels:
             self._listen_at(dict(sentinel.connection_pool.connection_kwargs), proxy.service_name)
+
+    def teach(self, manager: Any) -> None:
+        """Make redis-py's client of the Sentinels believe what was just heard from one of them."""
+        ask: Callable[[str], Address] = manager.discover_master
+        manager.discover_master = lambda service: self._lately(service) or ask(service)
+
+    def _lately(self, service: str) -> Address | None:
+        master, at_s = self._heard.get(service, (None, 0.0))
+        return master if master and time.monotonic() - at_s < BELIEVED_S else None
 
     def _listen_at(self, options: dict[str, Any], service: str) -> None:
         """Once for each process: a forked child has none of its parent's threads."""
@@ -65,9 +81,14 @@ class SwitchWatch:
             elif word["type"] == "message":
                 name, _, _, host, port = _text(word["data"]).split()
                 if name == service:
-                    self.drop_all_but((host, int(port)))
+                    self.learn(service, (host, int(port)))
 
-    def drop_all_but(self, master: tuple[str, int]) -> None:
+    def learn(self, service: str, master: Address) -> None:
+        """Another Redis leads from now on."""
+        self._heard[service] = (master, time.monotonic())
+        self.drop_all_but(master)
+
+    def drop_all_but(self, master: Address) -> None:
         """Wake whoever waits on a connection to another address: it reads the end of file."""
         with self._lock:
             found = list(self._connections)

@@ -5,7 +5,7 @@
    reconnect asks the Sentinels.
 2. kombu takes a message on one connection and records it as unacknowledged on another. When the
    second one still points at the old master, the message is in nobody's hands. Here the record
-   is tried again on fresh connections.
+   is tried again on fresh connections, and the task runs even where that fails.
 3. kombu gives taken messages back while it closes a lost connection, and ends the worker when
    that has no transport any more. Here that is left to the reconciler.
 4. A new master refuses writes until its replicas follow it, and Celery starts its consumer anew
@@ -20,6 +20,7 @@ from celery.app.amqp import AMQP
 from kombu.connection import Connection
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport.redis import QoS, SentinelChannel, SentinelTransport
+from kombu.transport.virtual import QoS as PlainQoS
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.sentinel import SentinelManagedConnection, SentinelManagedSSLConnection
@@ -27,8 +28,6 @@ from redis.sentinel import SentinelManagedConnection, SentinelManagedSSLConnecti
 from tasks.switches import WATCH
 
 log = logging.getLogger(__name__)
-#: Tries of recording a taken message; each costs at most the socket timeout.
-RECORD_TRIES = 6
 #: Seconds between two looks for a master: short at first, longer when it stays away.
 RETRY = {"interval_start": 0.2, "interval_step": 0.05, "interval_max": 2.0}
 #: Nothing lies under this key: to delete it is a write that changes nothing.
@@ -109,33 +108,65 @@ def use_gate(gate: Gate) -> None:
 class RecordingQoS(QoS):
     """Records a taken message on whichever master answers."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
+        self._owed: set[str] = set()
+
     def can_consume(self) -> bool:
         return _gate.may_take() and bool(super().can_consume())  # type: ignore[no-untyped-call]
 
     def append(self, message: Any, delivery_tag: str) -> None:
-        for attempt in range(1, RECORD_TRIES + 1):
-            try:
-                super().append(message, delivery_tag)  # type: ignore[no-untyped-call]
-            except self.channel.connection_errors:
-                if attempt == RECORD_TRIES:
-                    raise
-                self.channel.pool.disconnect()
-            else:
-                return
+        """Record; where no master takes it, go on without: the message is in this worker's hands.
+
+        The journal claims the task, and the reconciler does not rely on the record.
+        """
+        try:
+            super().append(message, delivery_tag)  # type: ignore[no-untyped-call]
+        except self.channel.connection_errors:
+            self.channel.pool.disconnect()
+            self._append_again(message, delivery_tag)
+
+    def _append_again(self, message: Any, delivery_tag: str) -> None:
+        try:
+            super().append(message, delivery_tag)  # type: ignore[no-untyped-call]
+        except (*self.channel.connection_errors, ResponseError) as error:
+            log.warning("a taken message is not recorded at the broker: %s", error)
+            PlainQoS.append(self, message, delivery_tag)  # type: ignore[no-untyped-call]
 
     def ack(self, delivery_tag: str) -> None:
-        """Nobody can be told over a closed channel; what it held comes back, and is known then."""
-        if self.channel.connection is not None:
-            super().ack(delivery_tag)  # type: ignore[no-untyped-call]
+        """Take the record away, at the latest with the next one.
+
+        The worker may take another message in any case: kombu would count this one for ever.
+        """
+        self._owed.add(delivery_tag)
+        try:
+            self._pay()
+        except (*self.channel.connection_errors, ResponseError) as error:
+            log.warning("%d acknowledgements wait for a broker: %s", len(self._owed), error)
+            if self.channel.connection is not None:
+                self.channel.pool.disconnect()
+        finally:
+            PlainQoS.ack(self, delivery_tag)  # type: ignore[no-untyped-call]
+
+    def _pay(self) -> None:
+        """Over a closed channel nobody can be told; the message comes back, and is known then."""
+        if self.channel.connection is None:
+            return
+        with self.pipe_or_acquire() as pipe:
+            tags = tuple(self._owed)
+            pipe.zrem(self.unacked_index_key, *tags).hdel(self.unacked_key, *tags).execute()
+        self._owed.clear()
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        if self.channel.connection is not None:
+        if requeue and self.channel.connection is not None:
             super().reject(delivery_tag, requeue)  # type: ignore[no-untyped-call]
+        else:
+            self.ack(delivery_tag)
 
     def restore_unacked_once(self, stderr: Any = None) -> None:
         transport = self.channel.connection
         if transport is None or transport.client is None:
-            self._delivered.clear()  # type: ignore[attr-defined]
+            self._delivered.clear()
         try:
             super().restore_unacked_once(stderr)  # type: ignore[no-untyped-call]
         except self.channel.connection_errors as error:
@@ -171,7 +202,9 @@ class FleetChannel(SentinelChannel):
     def _sentinel_managed_pool(self, asynchronous: bool = False) -> Any:
         if getattr(self, "sentinel_kwargs", None) is None:
             self.sentinel_kwargs = dict(_sentinel_login)
-        return super()._sentinel_managed_pool(asynchronous)  # type: ignore[no-untyped-call]
+        pool = super()._sentinel_managed_pool(asynchronous)  # type: ignore[no-untyped-call]
+        WATCH.teach(pool.sentinel_manager)
+        return pool
 
     def _brpop_read(self, **options: Any) -> Any:
         """Whoever may add to a queue may add rubbish: it must not end the worker."""

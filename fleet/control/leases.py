@@ -134,7 +134,7 @@ def _vetoed(
     timing: Timing,
 ) -> Answer | None:
     """A new lease needs a certificate: two sites that hear each other and agree."""
-    if request.generation or own.ramping:
+    if own.ramping or _renews(activator, request, row, timing):
         return None
     votes = (
         Vote(
@@ -153,6 +153,17 @@ def _vetoed(
     if isinstance(found, Refusal):
         return Answer(granted=False, lease=lease_of(row), reason=found.reason)
     return None
+
+
+def _renews(activator: Site, request: Ask, row: ActivationLease, timing: Timing) -> bool:
+    """Whether the lease in question lives; one that has run out needs a new certificate."""
+    held = lease_of(row)
+    same = (held.activator, held.down, held.generation) == (
+        activator.pk,
+        request.down,
+        request.generation,
+    )
+    return same and rules.left_s(held, now_s=boot_s(), boot_id=boot_id(), timing=timing) > 0
 
 
 def _issued(row: ActivationLease) -> Certificate | None:

@@ -105,7 +105,7 @@ def _unfit(facts: Facts) -> str:
         return f"its clock is off by {facts.clock_offset_s:+.1f} s; set the time"
     if not facts.version_ok:
         return "its version does not fit; install the fleet's version"
-    return "" if facts.epoch_ok else "it has not yet taken over the fleet's epoch"
+    return ""
 
 
 def _catch_up(
@@ -118,6 +118,10 @@ def _catch_up(
 
 
 def _missing(facts: Facts, timing: Timing) -> str:
+    """What the site has to catch up with. The epoch counts here only: it goes on rising, and the
+    news of it takes a moment."""
+    if not facts.epoch_ok:
+        return "it has not yet taken over the fleet's epoch"
     if facts.replica_ok_for_s is None:
         return "its Redis does not follow the master yet"
     if facts.replica_ok_for_s < timing.catch_up_steady_s:

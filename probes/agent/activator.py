@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from fleet.policy.asking import Asking, answered, pause_s, subject_of
 from fleet.policy.errors import FleetError, NetworkError
 from fleet.policy.timing import Timing
 from probes.watch.watcher import Snapshot, down
@@ -26,18 +27,17 @@ class Activator:
             timeout=TIMEOUT_S,
         )
         self._next_s = 0.0
-        self._generation = 0
-        self._for = ""
+        self._asking = Asking()
         self._said = ""
 
     def step(self, snapshot: Snapshot, epoch: int) -> None:
         """Raises NetworkError when the control plane does not answer."""
         now_s = time.monotonic()
         lost = [site for site in down(snapshot) if site != self._control_site]
-        subject = lost[0] if lost else self._for
+        subject = subject_of(self._asking, lost, now_s, self._timing)
         if not subject or now_s < self._next_s:
             return
-        self._next_s = now_s + (self._timing.lease_renew_s if self._generation else 1.0)
+        self._next_s = now_s + pause_s(granted=False, timing=self._timing)
         self._ask(subject, now_s - snapshot.at_s, epoch)
 
     def _ask(self, subject: str, age_s: float, epoch: int) -> None:
@@ -45,16 +45,23 @@ class Activator:
         body = {
             "down": subject,
             "evidence_age_s": round(age_s, 3),
-            "generation": self._generation,
+            "generation": self._asking.generation,
             "epoch": epoch,
         }
+        sent_s = time.monotonic()
         answer = self._post(body)
         reason, granted = str(answer["reason"]), bool(answer["granted"])
         if reason != self._said:
             log.info("standby for %s: %s", subject, reason)
             self._said = reason
-        self._generation = int(answer["generation"]) if granted else 0
-        self._for = subject if granted else ""
+        self._asking = answered(
+            self._asking,
+            subject,
+            granted=granted,
+            generation=int(answer["generation"]),
+            now_s=sent_s,
+        )
+        self._next_s = sent_s + pause_s(granted=granted, timing=self._timing)
 
     def _post(self, body: dict[str, object]) -> dict[str, Any]:
         try:

@@ -74,10 +74,11 @@ class SiteHome:
         """Raises NetworkError when the broker is away; what was accepted stays in the journal."""
         now = datetime.now(UTC)
         if self._is_held(mode):
+            self._reconciler.deaf()
             self._settle(now)
             self._island.step(now)
             return
-        if self._island.end(now):
+        if self._island.end():
             self._news_by_s = time.monotonic() + NEWS_WITHIN_S
         if self._store.is_idle():
             return  # the workers' nudges are mostly about the runs of other homes

@@ -78,8 +78,7 @@ class IslandWorker:
         """Closing its input has it take nothing more, finish what runs, and end."""
         if self._process is None or self._kill_at_s is not None:
             return
-        assert self._process.stdin is not None  # noqa: S101 - started with a pipe
-        self._process.stdin.close()
+        _close_input(self._process)
         self._kill_at_s = time.monotonic() + END_WITHIN_S
 
     def _look_after(self) -> None:
@@ -94,12 +93,18 @@ class IslandWorker:
             self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
         else:
             log.info("%s has ended", self._node)
+        _close_input(self._process)
         self._process, self._kill_at_s = None, None
 
     def _kill_when_late(self, process: "subprocess.Popen[bytes]") -> None:
         if self._kill_at_s is not None and time.monotonic() > self._kill_at_s:
             log.warning("%s did not end within %g s; killing it", self._node, END_WITHIN_S)
             os.killpg(process.pid, signal.SIGKILL)
+
+
+def _close_input(process: "subprocess.Popen[bytes]") -> None:
+    assert process.stdin is not None  # noqa: S101 - started with a pipe
+    process.stdin.close()
 
 
 class Island:
@@ -126,7 +131,7 @@ class Island:
             self._next_reconcile_s = time.monotonic() + self._reconciler.pause_s(now)
             self._reconciler.step(now)
 
-    def end(self, now: datetime) -> bool:
+    def end(self) -> bool:
         """Give nothing more; what nobody claimed is the relay's again. True if there was an end.
 
         Raises StorageError.
@@ -136,7 +141,6 @@ class Island:
             return False
         self._broker.clear()
         self._store.take_back()
-        self._store.renew_all(now)
         self._alone = False
         return True
 

@@ -11,11 +11,10 @@ from kombu.exceptions import BatchPublishError, OperationalError
 from redis.exceptions import RedisError
 from redis.sentinel import MasterNotFoundError
 
-from fleet.policy.envelope import header
 from fleet.policy.errors import NetworkError
 from tasks.broker import master_client
+from tasks.home.message import send_signed
 from tasks.home.signer import Signed
-from tasks.revoke import TOKEN_STAMP
 from tasks.settings import BrokerSettings
 from tasks.transport import PROBE_KEY
 
@@ -93,32 +92,8 @@ class RedisBroker:
         """Publish signed attempts; all of them, or an error after which some may be there."""
         with _translated(), self._app.producer_or_acquire() as producer, producer.batch() as pipe:
             for signed in batch:
-                self._publish_one(producer, signed)
+                send_signed(self._app, producer, signed)
             del pipe
-
-    def _publish_one(self, producer: Any, signed: Signed) -> None:
-        envelope = signed.envelope
-        headers, properties, body, _sent = self._app.amqp.as_task_v2(
-            envelope.id,
-            envelope.task,
-            envelope.args,
-            envelope.kwargs,
-            ignore_result=True,
-            stamped_headers=[TOKEN_STAMP],
-            **{TOKEN_STAMP: [str(envelope.token)]},
-            group_id=signed.group_id or None,
-            argsrepr=signed.args_repr,
-            kwargsrepr=signed.kwargs_repr,
-        )
-        producer.publish(
-            body,
-            exchange="",
-            routing_key=envelope.queue,
-            serializer="json",
-            delivery_mode=2,
-            headers={**headers, "turtle": header(envelope, signed.signature)},
-            **properties,
-        )
 
 
 def _token(message: Any) -> int | None:

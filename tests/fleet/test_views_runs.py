@@ -203,7 +203,7 @@ def test_a_running_run_names_where_it_runs(staff: Client) -> None:
 
 def test_a_run_of_class_d_promises_no_second_attempt(staff: Client) -> None:
     run = make_run("dev.run_command", effect="D", max_attempts=3, attempts=1)
-    page = text_of(staff.get(f"/runs/{run.pk}/"))
+    page = text_of(staff, f"/runs/{run.pk}/")
 
     assert "1 made; one attempt, then a person decides" in page
     assert "at most 3" not in page

@@ -40,7 +40,6 @@ UNFIT: list[dict[str, Any]] = [
     {"clock_offset_s": -60.0},
     {"clock_offset_s": float("nan")},
     {"version_ok": False},
-    {"epoch_ok": False},
 ]
 STRAINED: list[dict[str, Any]] = [
     {"error_share": 0.011},

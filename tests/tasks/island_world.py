@@ -104,9 +104,10 @@ class IslandWorld(World):
         self.home.before_relay(self.now)
         self.island._next_reconcile_s = 0.0
         if self.alone:
+            self.reconciler.deaf()
             self.island.step(self.now)
             return
-        self.island.end(self.now)
+        self.island.end()
         self.relay.step(self.now)
         if self.round != ALONE.stop:  # first the control plane tells what DC2 has claimed
             self.reconciler.step(self.now)

@@ -1,13 +1,22 @@
 """A site that is alone for a while, ended at every step; nothing is lost or doubled."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from fleet.policy.effects import EffectClass
 from fleet.policy.states import RunStatus
+from tasks.app import app
+from tasks.box import Box
+from tasks.call import make_call
+from tasks.home.island_store import IslandStore
 from tasks.journal import JournalDatabase
+from tasks.journal.tables import HomeRunRow
+from tasks.producer import JournalAcceptor
 from tests.tasks.home_world import PaperSite, check_promises, emptied
 from tests.tasks.island_world import IslandWorld, check_island
 from tests.tasks.paper import A, B, C, D, quick_folder
@@ -26,7 +35,7 @@ class Worlds:
         sites = [PaperSite(name, emptied(journal)) for name, journal in self._journals.items()]
         home = JournalHome(self._journals[HOME])
         world = IslandWorld(home, sites, effect, at=at, owned=owned)
-        world.play(runs=2)
+        world.play(runs=1)
         return world
 
     def close(self) -> None:
@@ -51,8 +60,8 @@ def test_what_the_site_owns_runs_on_the_island_and_once(
     check_island(world)
     assert set(world.home.statuses().values()) == {RunStatus.SUCCESSFUL}
     assert {run for run, _, _ in world.folder.published} == world.accepted
-    assert len(world.broker.published) == 2  # before the island, and with the same tokens
-    assert sum(world.sink.started.values()) == len(world.accepted) == 3
+    assert len(world.broker.published) == 1  # before the island, and with the same token
+    assert sum(world.sink.started.values()) == len(world.accepted) == 2
 
 
 def test_class_a_of_this_site_runs_on_the_island_if_it_was_never_published(worlds: Worlds) -> None:
@@ -61,7 +70,7 @@ def test_class_a_of_this_site_runs_on_the_island_if_it_was_never_published(world
     (given,) = world.folder.published
     assert given not in world.broker.published
     assert set(world.folder.given.values()) == {"dev.dc1"}
-    assert sum(world.sink.started.values()) == 3
+    assert sum(world.sink.started.values()) == 2
 
 
 @pytest.mark.parametrize("effect", [B, C])
@@ -69,7 +78,7 @@ def test_what_others_may_run_waits_for_the_broker(worlds: Worlds, effect: Effect
     world = worlds.play(effect, SHARED, at=0)
     check_promises(world, publications=1)
     assert not world.folder.published
-    assert len(world.broker.published) == 3
+    assert len(world.broker.published) == 2
 
 
 def test_class_d_goes_only_where_it_was_pinned_before(worlds: Worlds) -> None:
@@ -77,10 +86,36 @@ def test_class_d_goes_only_where_it_was_pinned_before(worlds: Worlds) -> None:
     check_promises(world, publications=1)
     pinned = {run for run, _, _ in world.folder.published}
     assert pinned == {run for run, _, _ in world.broker.published if run in pinned}
-    assert len(pinned) == 2
+    assert len(pinned) == 1
 
 
-CASES = [(A, OWNED), (B, OWNED), (C, OWNED), (D, OWNED), (A, SHARED), (B, SHARED)]
+@pytest.mark.parametrize(
+    ("row", "given"),
+    [
+        ({}, True),
+        ({"attempts": 1, "attempt_queue": "dev"}, False),
+        ({"attempts": 1, "attempt_queue": "dev.dc1"}, True),  # only ever on an island
+        ({"site": "dc2"}, False),
+        ({"effect": "B"}, False),
+        ({"effect": "B", "site": "dc1", "attempts": 1, "attempt_queue": "dev.dc1"}, True),
+        ({"effect": "D", "capability": "udm", "attempts": 1, "attempt_queue": "udm"}, True),
+        ({"capability": "openwrt"}, False),  # this box has none
+        ({"status": "RUNNING"}, False),
+    ],
+)
+def test_what_is_given_on_an_island(box: Box, row: dict[str, Any], given: bool) -> None:
+    JournalAcceptor(app, box).accept(make_call(app, "canary.effect_a", ["k"]))
+    with box.database.write() as connection:
+        connection.execute(update(HomeRunRow).values(**({"reason": ""} | row)))
+    store = IslandStore(
+        *(box.database, HOME, 1, list), capabilities=("dev", "udm"), owned=("udm", "openwrt")
+    )
+    found = store.due(datetime.now(UTC), 10, [])
+    assert [run.site for run in found] == [HOME] * given
+    assert store.due(datetime.now(UTC), 10, [run.group for run in found]) == []
+
+
+CASES = [(A, SHARED), (B, OWNED), (C, OWNED), (D, OWNED)]
 
 
 @pytest.mark.parametrize(("effect", "owned"), CASES)
