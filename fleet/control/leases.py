@@ -52,7 +52,7 @@ def ask_lease(activator: Site, request: Ask, now: datetime, timing: Timing) -> G
             now_s=boot_s(),
             boot_id=boot_id(),
             epoch=epoch,
-            spent=_spent(row, now),
+            spent=_spent(row, now, timing),
             confirmed_by_person=bool(row.confirmed_by),
             timing=timing,
         )
@@ -193,12 +193,12 @@ def _store(row: ActivationLease, answer: Answer, now: datetime, who: str) -> Non
     row.save()
 
 
-def _spent(row: ActivationLease, now: datetime) -> Spent:
+def _spent(row: ActivationLease, now: datetime, timing: Timing) -> Spent:
+    """A run without a break lasts as long as its lease lives; a new one begins at 0."""
     month = StandbyMonth.objects.filter(pk=f"{now:%Y-%m}").first()
-    live = row.first_granted_at is not None and row.granted_at is not None
     run_s = 0.0
-    if live and row.machine in ("started", "starting"):
-        run_s = (now - (row.first_granted_at or now)).total_seconds()
+    if row.first_granted_at is not None and is_live(lease_of(row), timing):
+        run_s = (now - row.first_granted_at).total_seconds()
     return Spent(month_s=month.active_s if month else 0.0, run_s=run_s)
 
 

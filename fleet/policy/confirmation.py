@@ -114,14 +114,20 @@ def _suspect(
 ) -> tuple[Memory, Verdict]:
     memory = replace(memory, suspected=True)
     for_s = held_s(memory, Kind.SUSPECT, now_s)
-    if memory.declared:
+    if memory.declared and _remembered(memory, now_s, timing):
         return replace(memory, last_down_s=now_s), _down(verdict, for_s)
+    memory = replace(memory, declared=False)
     needed_s = confirm_after_s(memory, now_s, timing)
     if for_s < needed_s:
         reason = f"{verdict.reason}; for {for_s:.0f} s, down after {needed_s:.0f} s"
         return memory, replace(verdict, reason=reason)
     memory = penalise(memory, timing.penalty_down, now_s, timing)
     return replace(memory, declared=True, last_down_s=now_s), _down(verdict, for_s)
+
+
+def _remembered(memory: Memory, now_s: float, timing: Timing) -> bool:
+    """Who has heard nobody for long may have missed that the site was back: confirm anew."""
+    return memory.last_down_s is not None and now_s - memory.last_down_s <= timing.confirm_s
 
 
 def _silent(

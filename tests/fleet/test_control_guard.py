@@ -180,6 +180,16 @@ def test_beyond_the_budget_a_person_is_asked(now: datetime) -> None:
     assert "budget" in refused.answer.reason
 
 
+def test_a_run_without_a_break_lasts_as_long_as_its_lease(now: datetime) -> None:
+    judged(now, dc1=Kind.DOWN)
+    first = ask_lease(dc2(), ask(), now, TIMING).answer.lease
+    long_ago = now - timedelta(seconds=TIMING.budget_run_s + 1)
+    ActivationLease.objects.update(first_granted_at=long_ago, machine="started")
+    assert not ask_lease(dc2(), ask(first.generation), now, TIMING).answer.granted
+    ActivationLease.objects.update(granted_s=-1000.0)
+    assert ask_lease(dc2(), ask(), now, TIMING).answer.granted
+
+
 # The machine
 
 

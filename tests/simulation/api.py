@@ -129,7 +129,7 @@ class Api:
 
     def _spent(self) -> Spent:
         run_s = 0.0
-        if self._ledger.lease.generation and self.world.standby.machine in ("started", "starting"):
+        if self._control.lease_live():
             run_s = self._control.wall_s() - self._ledger.first_granted_wall_s
         return Spent(month_s=self._ledger.month_s, run_s=run_s)
 

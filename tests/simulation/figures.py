@@ -23,7 +23,7 @@ class Figures:
     suspicions: int = 0
     #: Suspicions of a site that could be reached all the time.
     false_suspicions: int = 0
-    #: Verdicts other than up or degraded, at any site, with no cut, crash or pause behind them.
+    #: Verdicts that accuse somebody, at any site, with no cut, crash or pause behind them.
     false_verdicts: int = 0
     minimal: int = 0
     faults_done: int = 0

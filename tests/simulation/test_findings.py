@@ -26,11 +26,6 @@ def test_the_standby_goes_on_until_the_lost_site_is_back_at_full_share() -> None
     assert not any(run(s, lost, hours=0.25).figures.lapses_while_ramping for s in range(10))
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=ViolationError,
-    reason="a site that was declared down is down at once for who has heard nobody since then",
-)
 def test_a_short_outage_is_no_failover_for_a_control_plane_that_was_cut_off() -> None:
     run(
         1,
@@ -56,10 +51,6 @@ def test_a_standby_that_was_frozen_without_knowing_starts_nothing_after_its_leas
     )
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the budget counts from the first grant of the lease before, hours ago",
-)
 def test_a_second_loss_on_the_same_day_gets_the_standby_as_the_first_did() -> None:
     nine_hours_s = 9 * 3600.0
     world = run(

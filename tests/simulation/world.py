@@ -28,7 +28,8 @@ UPTIME_S = 100_000.0
 EXTREME_CLOCKS = 0.75
 #: Outages that ended less than this ago may still be the cause of a suspicion.
 AFTERMATH = ticks(60.0)
-FINE = frozenset({Kind.UP, Kind.DEGRADED})
+#: Verdicts that accuse nobody; unknown is what a late row leaves for a moment.
+FINE = frozenset({Kind.UP, Kind.DEGRADED, Kind.UNKNOWN})
 
 
 class World:
