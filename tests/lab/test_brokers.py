@@ -1,5 +1,6 @@
 """Real Redis and Sentinel: who may do what, and what happens when a master goes."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from redis.retry import Retry
 
 from deploy.lab import ports
 from deploy.lab.brokers import Brokers, running_brokers
+from deploy.lab.waiting import wait_until
 from deploy.topology import topology
 from tests.lab.support import sentinel_url, transport_options
 
@@ -152,6 +154,15 @@ def test_a_frozen_master_is_replaced_and_yields_when_it_wakes(tmp_path: Path) ->
         assert brokers.master() == "dc2"
 
 
+SITES = ("dc1", "dc2", "dc3")
+
+
+def is_written(brokers: Brokers, site: str) -> bool:
+    """A Redis that waits for its disk keeps up to two seconds of writes in memory."""
+    found = brokers.info(site, "persistence") or {}
+    return not found.get("aof_buffer_length") and not found.get("aof_pending_bio_fsync")
+
+
 def test_what_was_written_in_a_transaction_survives_a_restart(tmp_path: Path) -> None:
     """Redis loads its append-only file as its default user, whom the access list must let."""
     with running_brokers(tmp_path) as brokers:
@@ -162,6 +173,11 @@ def test_what_was_written_in_a_transaction_survives_a_restart(tmp_path: Path) ->
             pipeline.execute()
             client.lpush("dev", "three")
             assert client.wait(2, 5000) == 2
+        wait_until(
+            lambda: all(map(partial(is_written, brokers), SITES)),
+            deadline_s=10.0,
+            what="the append-only files",
+        )
         for site in ("dc1", "dc2", "dc3"):
             brokers.kill(site)
         for site in ("dc1", "dc2", "dc3"):

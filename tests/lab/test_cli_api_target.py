@@ -62,7 +62,10 @@ def test_a_token_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["nonsense", "ftp://127.0.0.1", "http://", ""])
-def test_what_is_no_url_is_code_2(tmp_path: Path, url: str) -> None:
+def test_what_is_no_url_is_code_2(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where no lab was started
     result = Turtle(url, write_secret(tmp_path / "t", "x"))("workers", "--url", url)
 
     assert result.exit_code == 2
