@@ -25,6 +25,8 @@ MOST_LOSS = 0.02
 MOST_LATE_SHARE = 0.1
 #: A queue that fills somewhere on the path multiplies the round trip.
 MOST_RTT_TIMES = 4.0
+#: Below this nobody notices, and a busy box alone makes it many times as long.
+LEAST_SLOW_MS = 20.0
 
 
 class Kind(StrEnum):
@@ -227,7 +229,8 @@ def _flaw(word: Heard) -> str:
         return f"beats were late for {word.late_share:.0%} of the last five minutes"
     if word.rtt_ms is not None and word.rtt_usual_ms:
         times = word.rtt_ms / word.rtt_usual_ms
-        return f"the round trip takes {times:.1f} times as long" if times > MOST_RTT_TIMES else ""
+        slow = times > MOST_RTT_TIMES and word.rtt_ms > LEAST_SLOW_MS
+        return f"the round trip takes {times:.1f} times as long" if slow else ""
     return ""
 
 

@@ -142,6 +142,8 @@ CASES: list[tuple[str, Matrix, str, Kind, str]] = [
      Kind.DEGRADED, "late for 11%"),
     ("slow", with_word(HEALTHY, "dc2", "dc1", rtt_ms=41.0, rtt_usual_ms=10.0), "dc1",
      Kind.DEGRADED, "4.1 times"),
+    ("slow where nobody notices", with_word(HEALTHY, "dc2", "dc1", rtt_ms=19.0, rtt_usual_ms=0.2),
+     "dc1", Kind.UP, ""),
     ("not slow", with_word(HEALTHY, "dc2", "dc1", rtt_ms=40.0, rtt_usual_ms=10.0), "dc1",
      Kind.UP, ""),
     ("slow compared with nothing", with_word(HEALTHY, "dc2", "dc1", rtt_ms=900.0), "dc1",
