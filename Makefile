@@ -1,7 +1,7 @@
 PY := .venv/bin/python
 TURTLE := .venv/bin/turtle
 
-.PHONY: up down clean logs status test lint bench smoke faults sim
+.PHONY: up down clean logs status test lint bench failover smoke faults sim
 
 up: ## start the fleet on this machine and tell where to look
 	@sh deploy/bootstrap.sh control
@@ -39,6 +39,10 @@ bench: ## measure against plain Celery
 smoke: ## a few of the faults, each with real processes (minutes; root)
 	@sh deploy/bootstrap.sh dev
 	@$(TURTLE) lab scenario smoke
+
+failover: ## take the broker's master away again and again, and measure (root; a minute a round)
+	@sh deploy/bootstrap.sh dev
+	@$(PY) -m tests.benchmarks.failover --rounds $(or $(ROUNDS),3)
 
 faults: ## break the fleet in every way that is known, and write docs/faults.md (hours; root)
 	@sh deploy/bootstrap.sh dev

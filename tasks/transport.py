@@ -8,7 +8,7 @@
    is tried again on fresh connections, and the task runs even where that fails.
 3. kombu gives taken messages back while it closes a lost connection, and ends the worker when
    that has no transport any more. Here that is left to the reconciler.
-4. A new master refuses writes until its replicas follow it, and Celery starts its consumer anew
+4. A new master may refuse writes until a replica follows it, and Celery starts its consumer anew
    at each refusal. Here a connection counts once its master takes writes.
 """
 
@@ -29,7 +29,7 @@ from tasks.switches import WATCH
 
 log = logging.getLogger(__name__)
 #: Seconds between two looks for a master: short at first, longer when it stays away.
-RETRY = {"interval_start": 0.2, "interval_step": 0.05, "interval_max": 2.0}
+RETRY = {"interval_start": 0.2, "interval_step": 0.01, "interval_max": 2.0}
 #: Nothing lies under this key: to delete it is a write that changes nothing.
 PROBE_KEY = "_kombu.probe"
 

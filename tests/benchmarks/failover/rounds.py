@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from deploy.lab import processes
 from deploy.lab.errors import NotReadyError
 from deploy.lab.files import private_folder
 from deploy.lab.history.records import History, read_history
 from deploy.lab.processes import ProcessRecord
-from deploy.lab.scenario.doors import ApiDoor, Wanted
 from deploy.lab.scenario.effect_files import KEPT, EffectFiles
 from deploy.lab.scenario.witness import Witness
 from deploy.lab.waiting import wait_until
-from fleet.policy.effects import EffectClass
 from tests.benchmarks.failover import figures
 from tests.benchmarks.failover.figures import Round
 from tests.benchmarks.failover.ground import Ground, load
@@ -31,6 +31,7 @@ SWITCH_WITHIN_S = 40.0
 AWAY_S, AFTER_SWITCH_S = 15.0, 8.0
 SETTLE_WITHIN_S = 60.0
 PRODUCER_END_S = 15.0
+ANSWER_WITHIN_S = 20.0
 
 
 @dataclass
@@ -109,14 +110,19 @@ class Play:
 
     def _start_long_tasks(self) -> None:
         """One at each site; they count among the accepted."""
-        door = ApiDoor(self.ground.state.api_url, self.ground.state.api_token)
+        state = self.ground.state
         witness = Witness(self.folder / "witness" / "long" / "accepted.jsonl")
         for site in self.ground.worker_sites:
             key = f"{self.prefix}-long-{site}"
-            taken = door.accept(
-                Wanted(key=key, effect=EffectClass.A, sleep_s=LONG_TASK_S, site=site)
+            answer = httpx.post(
+                f"{state.api_url}/tasks",
+                json={"task": "canary.effect_a", "args": [key, LONG_TASK_S], "site": site},
+                headers={"Authorization": f"Bearer {state.api_token}"},
+                timeout=ANSWER_WITHIN_S,
+            ).raise_for_status()
+            witness.write(
+                id=answer.json()["id"], key=key, effect="A", by="api", monotonic_s=time.monotonic()
             )
-            witness.write(id=taken.id, key=key, effect="A", by="api", monotonic_s=time.monotonic())
 
     def _await_switch(self, fault_s: float, master: str) -> Switch | None:
         cut_off = master if self.kind == "cut" else ""
