@@ -46,6 +46,7 @@ failover: ## take the broker's master away again and again, and measure (root; a
 
 faults: ## break the fleet in every way that is known, and write docs/faults.md (hours; root)
 	@sh deploy/bootstrap.sh dev
+	@$(PY) -m pytest -m slow
 	@$(TURTLE) lab scenario all --paper
 
 sim: ## the agents on a virtual clock for HOURS simulated hours (default 24)

@@ -18,7 +18,7 @@ from tests.benchmarks.failover.rounds import Play
 from tests.benchmarks.failover.switches import Switches
 from tests.lab.namespaced import needs_namespaces
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(420)]
 RATE_PER_S = 10.0
 #: Without the transport's own parts it took 6 to 22 s after a freeze or a kill.
 TASK_AFTER_SWITCH_S = 5.0
