@@ -12,7 +12,6 @@ SMOKE = (
     "no-link.crash.master-dc1.loaded.late",
     "dc1-alone.cut.master-dc1.loaded.late-forward",
     "dc1-dc2-link.cut.master-dc1.loaded.late",
-    "dc3-alone.oneway.master-dc1.idle.late-forward",
     "worker-crash-dc1",
     "frozen-redis-dc1",
 )
