@@ -3,7 +3,6 @@
 import logging
 import threading
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -109,10 +108,3 @@ class ControlWatch:
             except OSError as error:
                 log.warning("cannot hear beats: %s; trying again", error)
                 self._stop.wait(self._timing.beat_s)
-
-
-def verdict_words(snapshot: Snapshot) -> Mapping[str, dict[str, str]]:
-    """The judgements for a report or a page: site -> kind and reason."""
-    return {
-        site: {"kind": v.kind.value, "reason": v.reason} for site, v in snapshot.verdicts.items()
-    }
